@@ -1,0 +1,44 @@
+"""docpipe turns PDFs and page images into checked structured data.
+
+    import docpipe
+    document = docpipe.convert("a.pdf")
+
+The names below are loaded when they are first used, so that importing docpipe costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docpipe.api import Found, Readings, convert, pages, read
+    from docpipe.document import Document, Page, Reading, Region
+    from docpipe.errors import DocpipeError
+    from docpipe.pipeline import Pipeline
+
+_HOMES = {
+    "convert": "api", "read": "api", "pages": "api", "Found": "api", "Readings": "api",
+    "Document": "document", "Page": "document", "Reading": "document", "Region": "document",
+    "DocpipeError": "errors", "Pipeline": "pipeline",
+}  # fmt: skip
+
+__all__ = [
+    "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region", "convert", "pages", "read",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("docpipe")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,215 @@
+"""The Python API: convert a document, read its tables or molecules, go through its pages as they finish.
+
+    import docpipe
+    document = docpipe.convert("a.pdf")
+    document.tables[0].to_pandas()
+    for found in docpipe.read("a.pdf", kinds=["table"]):
+        print(found.reading.content.html)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from docpipe.document import (
+    TEXT_KINDS,
+    Document,
+    ErrorItem,
+    Kind,
+    Page,
+    PictureContent,
+    Reading,
+    Region,
+    canonical,
+)
+from docpipe.errors import DocpipeError
+from docpipe.imagefile import media_type
+from docpipe.pipeline import Pipeline
+from docpipe.pipeline_file import PipelineFile, StageEntry
+from docpipe.run.pool import Pool
+from docpipe.run.runner import DocumentRun
+from docpipe.source import SourceRef
+from docpipe.stages.route import parse_kinds
+from docpipe.stages.structure import consistent_levels
+
+Input = str | Path | bytes
+
+KINDS_OF_TASK: dict[str, tuple[Kind, ...]] = {
+    "text": tuple(sorted(TEXT_KINDS)),
+    "table": ("table",),
+    "molecule": ("molecule",),
+    "score": ("score",),
+    "caption": ("picture", "chart"),
+}
+"""The kinds of a PDF's regions that `read` gives for a task."""
+
+KIND_OF_CROP: dict[str, Kind] = {
+    "text": "other",
+    "table": "table",
+    "molecule": "molecule",
+    "score": "score",
+    "caption": "picture",
+}
+"""The kind of region that an image is taken for when it is read for a task."""
+
+
+def convert(
+    source: Input,
+    pipeline: str | Path | Pipeline = "default",
+    *,
+    pages: str | None = None,
+    model: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+) -> Document:
+    """Convert one PDF or image, in this process.
+
+    pipeline: the name of one that ships, the path of a TOML file, or a Pipeline. pages: a range such as "3-7"; the
+    others are listed as skipped. model: a PaliGemma 2 checkpoint (folder, registered or hub name). language: of
+    prompts, two letters. Raises DocpipeError when the source cannot be opened (DP101 to DP112) or a name is unknown
+    (DP201 to DP205); a page that fails is in the document with its error.
+    """
+    run = DocumentRun(_ref(source, password), as_pipeline(pipeline, model, language), wanted=pages)
+    done = list(run.pages())
+    return Document(
+        source=run.info,
+        status=run.status,
+        errors=run.errors,
+        metadata=run.metadata,
+        pages=tuple(consistent_levels(done)),
+    )
+
+
+def pages(
+    source: Input,
+    pipeline: str | Path | Pipeline = "default",
+    *,
+    pages: str | None = None,
+    model: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+) -> Iterator[Page]:
+    """The pages of a document as they finish, in order; settings and errors as in `convert`.
+
+    Only one page is held at a time. Heading levels are those of each page by itself.
+    """
+    yield from DocumentRun(_ref(source, password), as_pipeline(pipeline, model, language), wanted=pages).pages()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A region that was read: the source as it was given, its page, itself, and its reading."""
+
+    source: str
+    page: int
+    region: Region
+    reading: Reading
+
+    @property
+    def text(self) -> str:
+        """What was read, as its canonical string; '' when nothing could be."""
+        return "" if isinstance(self.reading.content, PictureContent) and self.region.kind in UNREAD_AS_PICTURE else (
+            canonical(self.reading.content)
+        )
+
+
+UNREAD_AS_PICTURE: frozenset[Kind] = frozenset(("molecule", "score"))
+
+
+class Readings(list[Found]):
+    """What `read` found, in order. errors: pages that could not be read at all."""
+
+    def __init__(self, found: Iterable[Found] = (), errors: Iterable[ErrorItem] = ()) -> None:
+        super().__init__(found)
+        self.errors = tuple(errors)
+
+
+def read(
+    source: Input | Sequence[Input],
+    kinds: Iterable[str] | None = None,
+    *,
+    task: str | None = None,
+    pipeline: str | Path | Pipeline = "default",
+    pages: str | None = None,
+    model: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+) -> Readings:
+    """Read regions of documents. kinds: those of interest, else every region that was read.
+
+    task: text, table, molecule, score or caption. Given it, an image is one region of that kind and no layout runs on
+    it; of a PDF the regions for that task are given. Raises as `convert` does, and DP203 for an unknown task or kind.
+    """
+    several = [source] if isinstance(source, str | Path | bytes) else list(source)
+    whole = as_pipeline(pipeline, model, language)
+    found, errors = Readings(), []
+    for one in several:
+        name = "bytes" if isinstance(one, bytes) else str(one)
+        run = reading_run(_ref(one, password), whole, task, wanted=pages)
+        found += found_in(run, name, set(kinds_wanted(task, kinds)))
+        errors += run.errors
+    return Readings(found, errors)
+
+
+def reading_run(
+    ref: SourceRef, pipeline: Pipeline, task: str | None, *, wanted: str | None = None, pool: Pool | None = None
+) -> DocumentRun:
+    """A run that reads a source for a task: an image as one region, a PDF as the pipeline says."""
+    if task is not None and is_image(ref):
+        if pipeline.file is None:
+            raise DocpipeError("DP202", pipeline.name, "only a pipeline from a file can read an image for one task")
+        pipeline = crop_pipeline(pipeline.file, task)
+    return DocumentRun(ref, pipeline, wanted=wanted, pool=pool)
+
+
+def found_in(run: DocumentRun, name: str, kinds: Collection[str]) -> Iterator[Found]:
+    """The regions of a run that were read, of these kinds or (none given) of all."""
+    for page in run.pages():
+        for region in page.regions:
+            if region.reading is not None and (not kinds or region.kind in kinds):
+                yield Found(name, page.number, region, region.reading)
+
+
+def kinds_wanted(task: str | None, kinds: Iterable[str] | None) -> tuple[Kind, ...]:
+    """The kinds of regions asked for by a task or by name. Raises DP203 for one that does not exist."""
+    if task is not None and task not in KINDS_OF_TASK:
+        raise DocpipeError("DP203", task, "tasks: " + ", ".join(KINDS_OF_TASK))
+    if kinds is not None:
+        return parse_kinds(tuple(kinds))
+    return KINDS_OF_TASK[task] if task is not None else ()
+
+
+def is_image(ref: SourceRef) -> bool:
+    """Whether a source is an image file, by its first bytes. Raises DP107, DP112 when it cannot be read."""
+    return media_type(ref.read()[:16]) is not None
+
+
+def crop_pipeline(file: PipelineFile, task: str) -> Pipeline:
+    """The pipeline that reads an image as one region for a task, with the engines that `file` has for it."""
+    kind = KIND_OF_CROP[task]
+    straighten = [e for e in file.stage if e.use == "rasterize" and task == "text"]
+    read_by = [e for e in file.stage if e.use == "recognize"]
+    stages = (
+        *straighten,
+        StageEntry(use="crop", settings={"kind": kind}),
+        StageEntry(use="route", settings={"tasks": {task: [kind]}, "figures": False}),
+        *read_by,
+    )
+    return Pipeline.from_file(file.model_copy(update={"name": f"{file.name} ({task})", "stage": stages}))
+
+
+def as_pipeline(pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None) -> Pipeline:
+    """A pipeline by name, by path or itself, with a checkpoint and a language for its engines."""
+    if isinstance(pipeline, Pipeline):
+        return pipeline
+    settings = {"paligemma": {"model": model}} if model else {}
+    return Pipeline.from_toml(pipeline, settings=settings, language=language)
+
+
+def _ref(source: Input, password: str | None) -> SourceRef:
+    if isinstance(source, bytes):
+        return SourceRef("bytes", data=source, password=password)
+    path = Path(source)
+    return SourceRef(path.name, path=str(path), password=password)

@@ -1,0 +1,152 @@
+"""Can this text have been printed on that crop? Blankness, loops, ink and encoding.
+
+Pixels are rasterized only where they can tell something that the content does not: for readings without word boxes
+(a model's answer), for empty readings, and for words read with little confidence. Words of a text layer carry their
+own geometry and no confidence, so a born-digital page is judged without a single pixel.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from docpipe.checks import Checked, Pixels
+from docpipe.checks.guard import Findings, judges
+from docpipe.checks.ink import is_blank, measure
+from docpipe.document import TextContent
+
+DOUBT = 0.6
+"""Mean confidence of its words below which a reading's pixels are looked at."""
+
+CHARACTERS_A_MARK = 9
+"""More characters than this for each mark on the paper were invented: a joined word of Arabic or handwriting is one
+mark, printed Latin has a mark for a character."""
+
+MARKS_A_CHARACTER = 14
+"""More marks than this for each character were left unread: a Chinese character has up to about ten."""
+
+BROKEN_SHARE = 0.01
+"""Share of broken characters from which a text counts as wrongly encoded rather than as holding an odd sign."""
+
+_MOJIBAKE = re.compile(r"[\u00c2-\u00df][\u0080-\u00bf\u0152-\u0178\u0192\u02c6-\u02dc\u2013-\u2122]"
+                       r"|[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u0178\u0192\u02c6-\u02dc\u2013-\u2122]{2}")  # fmt: skip
+_CID = re.compile(r"\(cid:\d+\)")
+
+
+@judges(TextContent)
+def check_text(content: TextContent, clipping: Pixels | None = None) -> Checked:
+    """Judge running text.
+
+    Mended, with the original kept: control characters, UTF-8 that was decoded as Windows-1252, and (in readings
+    without word boxes) a repetition loop at the end. Invalid: text on a blank crop, no text on an inked one, far more
+    or fewer characters than there are marks, more than a hundredth of the characters broken.
+    """
+    findings, original = Findings(), content.text
+    content = _mend_encoding(content, findings)
+    if not content.words:
+        cut = cut_loop(content.text)
+        if cut is not None:
+            findings.repair("text.loop", "the text repeated itself to its end and was cut after the first time")
+            content = content.model_copy(update={"text": cut})
+    _broken(content.text, findings)
+    if clipping is not None and _wants_pixels(content):
+        _ink(content.text, clipping, findings)
+    elif not content.text.strip():
+        findings.note("text.empty", "nothing was read, and no pixels were there to tell whether that is right")
+        findings.status = "unchecked"
+    return Checked(content, findings.verdict(original if content.text != original else None))
+
+
+def _wants_pixels(content: TextContent) -> bool:
+    if not content.words or not content.text.strip():
+        return True
+    known = [word.confidence for word in content.words if word.confidence is not None]
+    return bool(known) and sum(known) / len(known) < DOUBT
+
+
+def _ink(text: str, clipping: Pixels, findings: Findings) -> None:
+    image = clipping.image
+    characters = sum(not letter.isspace() for letter in text)
+    if is_blank(image):
+        if characters:
+            findings.error("text.blank", "the crop is blank, yet text was read from it")
+        return
+    marks = measure(image).marks
+    if not characters:
+        if marks:
+            findings.error("text.unread", f"nothing was read, but the crop holds {marks} mark(s)")
+        return
+    if characters > CHARACTERS_A_MARK * marks + 10:
+        findings.error("text.too-much", f"{characters} characters were read where the crop holds {marks} mark(s)")
+    elif marks > MARKS_A_CHARACTER * characters + 40:
+        findings.error("text.too-little", f"{characters} characters were read where the crop holds {marks} mark(s)")
+
+
+def cut_loop(text: str) -> str | None:
+    """The text with a repetition at its end cut after the first time; None when there is none.
+
+    A loop is a unit that fills the end of the text (the last time perhaps in part): 4 times for units of 12
+    characters or more, and 60 characters in all for shorter ones, which must hold two letters. Leaders, rules and
+    columns of equal figures are no loops.
+    """
+    body = text.rstrip()
+    for period in range(2, len(body) // 3):
+        same = 0
+        while same < len(body) - period and body[-1 - same] == body[-1 - same - period]:
+            same += 1
+        unit = body[len(body) - same - period : len(body) - same]
+        if sum(letter.isalpha() for letter in unit) < 2:
+            continue
+        if same >= (3 * period if period >= 12 else max(60, 4 * period)):
+            return body[: len(body) - same].rstrip()
+    return None
+
+
+def without_controls(text: str) -> str:
+    """The text without control characters and noncharacters; tab and line end stay, other line ends become one."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    return "".join(letter for letter in text if letter in "\n\t" or not _is_control(letter))
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc" or ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef"
+
+
+def decode_again(text: str) -> str:
+    """Words of UTF-8 that was decoded as Windows-1252 (é for é) put right; every other word as it is."""
+
+    def mend(match: re.Match[str]) -> str:
+        try:
+            return match[0].encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            return match[0]
+
+    return _MOJIBAKE.sub(mend, text)
+
+
+def _mend_encoding(content: TextContent, findings: Findings) -> TextContent:
+    clean = without_controls(content.text)
+    if clean != content.text:
+        findings.repair("text.control", "control characters were removed")
+    again = decode_again(clean)
+    if again != clean:
+        findings.repair("text.mojibake", "UTF-8 that had been decoded as Windows-1252 was put right")
+    if again == content.text:
+        return content
+    words = tuple(w.model_copy(update={"text": decode_again(without_controls(w.text))}) for w in content.words)
+    return content.model_copy(update={"text": again, "words": words})
+
+
+def _broken(text: str, findings: Findings) -> None:
+    """Replacement and private characters and (cid:…) stand-ins: what the encoding could not say."""
+    characters = sum(not letter.isspace() for letter in text)
+    lost = text.count("\ufffd") + len(_CID.findall(text))
+    private = sum(unicodedata.category(letter) == "Co" for letter in text)
+    for code, count, what in (
+        ("text.replacement", lost, "character(s) could not be decoded"),
+        ("text.private", private, "character(s) of a private code mean something in their own font only"),
+    ):
+        if count > BROKEN_SHARE * characters:
+            findings.error(code, f"{count} of {characters} {what}")
+        elif count:
+            findings.note(code, f"{count} of {characters} {what}")

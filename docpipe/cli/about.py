@@ -1,0 +1,40 @@
+"""`docpipe pipelines`, `schema`, `errors`: what docpipe knows of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from docpipe.cli.app import app
+from docpipe.errors import CATALOGUE, DocpipeError
+
+
+@app.command()
+def pipelines() -> None:
+    """List the pipelines that ship with docpipe."""
+    from docpipe.pipeline import pipeline_names
+
+    for name, summary in pipeline_names().items():
+        print(f"{name:12} {summary}")
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(metavar="[document|pipeline|manifest]", help="Which schema.")] = "document",
+) -> None:
+    """Print a published JSON Schema."""
+    from docpipe.resources import resource, resource_names
+
+    names = [file.split(".", 1)[0] for file in resource_names("schemas")]
+    if name not in names:
+        raise DocpipeError("DP203", name, "schemas: " + ", ".join(names))
+    file = next(f for f in resource_names("schemas") if f.split(".", 1)[0] == name)
+    print(resource("schemas", file).read_text("utf-8"), end="")
+
+
+@app.command()
+def errors() -> None:
+    """List the codes of all errors: what happened and what to do."""
+    for code, entry in CATALOGUE.items():
+        print(f"{code}  {entry.what}; {entry.todo}")

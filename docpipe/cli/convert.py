@@ -1,0 +1,163 @@
+"""`docpipe convert`: documents into folders of checked JSON and exports."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from docpipe.cli.app import (
+    AsJson,
+    Jobs,
+    Language,
+    Model,
+    PageDeadline,
+    Pages,
+    Password,
+    PipelineName,
+    Sources,
+    app,
+    default_jobs,
+)
+from docpipe.errors import DocpipeError
+
+if TYPE_CHECKING:
+    from docpipe.run.batch import Outcome
+    from docpipe.run.events import Event, Watcher
+
+
+@app.command()
+def convert(
+    sources: Sources,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The folder to write into.")],
+    pipeline: PipelineName = "default",
+    pages: Pages = None,
+    to: Annotated[str, typer.Option("--to", metavar="LIST", help="Formats beside document.json, such as md,html,overlay.")] = "md",
+    model: Model = None,
+    language: Language = None,
+    jobs: Jobs = None,
+    password: Password = None,
+    page_deadline: PageDeadline = 60.0,
+    deadline: Annotated[
+        float, typer.Option("--deadline", min=0.1, metavar="SECONDS", help="Without a page read, a document is given up.")
+    ] = 100.0,
+    memory: Annotated[
+        float | None, typer.Option("--memory", min=0.5, metavar="GB", help="Address space of a worker, in 10^9 bytes.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Convert documents into OUT/<name>/document.json and exports. Exit code 0 only when nothing is missing."""
+    from docpipe.api import as_pipeline
+    from docpipe.export import check_formats
+    from docpipe.run.batch import BatchSettings, convert_files
+    from docpipe.run.pool import Limits
+
+    formats = check_formats(name for name in to.split(",") if name and name != "json")
+    chosen = as_pipeline(pipeline, model, language)
+    files, refused = find_all(sources)
+    options = {"pipeline": pipeline, "pages": pages, "model": model, "language": language, "formats": list(formats)}
+    limits = Limits(page_deadline, int(memory * 1e9) if memory else None)
+    settings = BatchSettings(pages, password, formats, jobs or default_jobs(), deadline, limits, options)
+    with progress(shown=not quiet and not as_json and sys.stderr.isatty()) as watch:
+        outcomes = convert_files(files, out, chosen, settings, watch)
+    for line in (*refused, *(o.error for o in outcomes if o.error)):
+        print(line, file=sys.stderr)
+    if as_json:
+        print(json.dumps([_plain(o) for o in outcomes], ensure_ascii=False))
+    else:
+        for outcome in outcomes:
+            for line in outcome.page_errors:
+                print(line, file=sys.stderr)
+        if not quiet and any(o.error is None for o in outcomes):
+            print_summary(outcomes)
+    if refused or not all(o.whole for o in outcomes):
+        raise typer.Exit(1)
+
+
+def find_all(sources: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files that sources name, in order and each once, and a line for each source that names none."""
+    from docpipe.source import find_files
+
+    files: dict[Path, None] = {}
+    refused = []
+    for source in sources:
+        try:
+            files.update(dict.fromkeys(find_files(source)))
+        except DocpipeError as error:
+            refused.append(str(error))
+    return list(files), refused
+
+
+@contextmanager
+def progress(shown: bool) -> Iterator[Watcher]:
+    """A watcher that shows a bar for each document being worked on, on standard error."""
+    from docpipe.run.events import Closed, Opened, PageDone, nobody
+
+    if not shown:
+        yield nobody
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Opened):
+                tasks[event.name] = bars.add_task(Path(event.name).name, total=event.pages)
+            elif isinstance(event, PageDone):
+                bars.advance(tasks[event.name])
+            elif isinstance(event, Closed) and event.name in tasks:
+                bars.remove_task(tasks.pop(event.name))
+
+        yield watch
+
+
+def print_summary(outcomes: Sequence[Outcome]) -> None:
+    """A table of what was converted: pages, regions by kind, verdicts, failures, pages a second."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=None, box=None, pad_edge=False)
+    for name in ("document", "status", "pages", "regions", "verdicts", "pages/s"):
+        table.add_column(name, justify="right" if name == "pages/s" else "left", overflow="fold")
+    for outcome in outcomes:
+        if outcome.error is not None:
+            table.add_row(str(outcome.source), "failed", "", outcome.error.split(" ", 1)[0], "", "")
+            continue
+        done = outcome.pages["complete"] + outcome.pages["partial"]
+        table.add_row(
+            str(outcome.folder),
+            outcome.status,
+            _counts(outcome.pages),
+            _counts(outcome.kinds),
+            _counts(outcome.verdicts),
+            f"{done / outcome.seconds:.1f}" if outcome.seconds else "",
+        )
+    Console(soft_wrap=False, highlight=False).print(table)
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "source": str(outcome.source),
+        "folder": str(outcome.folder) if outcome.error is None else None,
+        "status": outcome.status,
+        "error": outcome.error,
+        "pages": dict(outcome.pages),
+        "regions": dict(outcome.kinds),
+        "verdicts": dict(outcome.verdicts),
+        "page_errors": outcome.page_errors,
+        "seconds": round(outcome.seconds, 3),
+    }

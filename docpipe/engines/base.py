@@ -1,0 +1,73 @@
+"""What an engine is: something that reads regions. One file an engine; this one holds what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+from docpipe.document import Content, ErrorItem, Origin, Region
+from docpipe.sheet import Clipping, Sheet
+from docpipe.tasks import Task
+
+
+@dataclass(frozen=True)
+class Request:
+    """Read this region of this sheet by this task. An image given by itself is a region that fills its page.
+
+    parts: what the task's prompt leaves blank (a question, the things to detect). draft: what another engine read,
+    which an engine may use to go faster, never as the answer.
+    """
+
+    task: Task
+    sheet: Sheet
+    region: Region
+    language: str = "en"
+    parts: dict[str, str] = field(default_factory=dict)
+    draft: str | None = None
+    dpi: float = 200.0
+
+    @cached_property
+    def clipping(self) -> Clipping:
+        """The region's pixels, rasterized once and only when looked at."""
+        return self.sheet.clip(self.region.box, self.dpi)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine says to one request. Errors are values: `error` is set and `content` is None.
+
+    content None without an error means the engine abstains: it looked and does not know. `reason` says why, in a
+    sentence. `alternatives` are further contents, best first, for the check to choose from.
+    """
+
+    origin: Origin
+    content: Content | None = None
+    confidence: float | None = None
+    alternatives: tuple[Content, ...] = ()
+    error: ErrorItem | None = None
+    reason: str | None = None
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Reads regions. Order is kept; one Answer for each Request; a failure is an Answer, never an exception."""
+
+    name: str
+
+    def can_read(self, task: Task) -> bool: ...
+
+    def read(self, requests: Sequence[Request]) -> Iterator[Answer]: ...
+
+
+@runtime_checkable
+class LayoutEngine(Protocol):
+    """Finds the regions of a page: kind, box, order, level, ids "p3.r7". None: in doubt, ask the next layout engine.
+
+    Boxes are on the page as displayed; the sheet's page already tells rotation and skew.
+    """
+
+    name: str
+
+    def regions(self, sheet: Sheet) -> list[Region] | None: ...

@@ -1,0 +1,85 @@
+"""Coded errors: what happened, what to do about it, and whose fault it is.
+
+Each code is catalogued here once, so documentation and searches find it. An error prints as one line,
+``DP101 name: what is wrong; what to do``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from docpipe.document import ErrorItem
+
+
+class Entry(NamedTuple):
+    """A catalogue entry. `fault` is input, user, machine or docpipe."""
+
+    what: str
+    todo: str
+    fault: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # 1xx: the input
+    "DP101": Entry("not a PDF or an image docpipe knows", "give a PDF, PNG, JPEG, TIFF, WebP, BMP or GIF", "input"),
+    "DP102": Entry("the file is empty", "check that it was copied whole", "input"),
+    "DP103": Entry("the file is damaged beyond repair", "get it again or repair it (for example with qpdf)", "input"),
+    "DP104": Entry("the PDF is encrypted", "give its password with --password", "input"),
+    "DP105": Entry("the password is wrong", "give the right one with --password", "user"),
+    "DP106": Entry("the document has no pages", "check the file in a viewer", "input"),
+    "DP107": Entry("no such file", "check the path", "user"),
+    "DP108": Entry("nothing to convert in the folder", "give a folder that holds PDFs or images", "user"),
+    "DP109": Entry("the page is too small to hold anything", "nothing can be read from it", "input"),
+    "DP110": Entry("the image is too large", "scale it down or cut it into pages", "input"),
+    "DP111": Entry("the page could not be opened", "repair the file (for example with qpdf)", "input"),
+    "DP112": Entry("the file cannot be read", "check its permissions", "user"),
+    # 2xx: pipelines and settings
+    "DP201": Entry("no such pipeline", "see `docpipe pipelines`, or give the path of a TOML file", "user"),
+    "DP202": Entry("the pipeline file is not valid", "mend the line it names", "user"),
+    "DP203": Entry("no such task or kind", "use one of the names it lists", "user"),
+    "DP204": Entry("no such page range", "write pages as 3, 3-7 or 1,4-6", "user"),
+    "DP205": Entry("no such engine", "use one of the names it lists", "user"),
+    "DP206": Entry("no such export format", "use one of the names it lists", "user"),
+    # 3xx: models and engines
+    "DP301": Entry("no such checkpoint", "name a folder, a registered model or a hub name", "user"),
+    "DP302": Entry("the checkpoint cannot be loaded", "see the message; safetensors only", "user"),
+    "DP303": Entry("no checkpoint is named that can read this", "name one with --model", "user"),
+    "DP304": Entry("the engine failed on this region", "see the message; other engines were tried", "docpipe"),
+    "DP305": Entry("an optional dependency is missing", "install the extra it names", "user"),
+    "DP306": Entry("the checkpoint's digest does not match", "fetch it again", "user"),
+    "DP307": Entry("the checkpoint cannot do this task", "name one of those it lists", "user"),
+    # 4xx: the output
+    "DP401": Entry("the output cannot be written", "check the path, its permissions and the free space", "user"),
+    "DP402": Entry("the document does not meet its own schema", "report it with the file", "docpipe"),
+    "DP403": Entry("not a docpipe output folder", "give a folder that holds document.json", "user"),
+    # 5xx: running
+    "DP501": Entry("the page's worker crashed", "the page was left out; report it with the file", "docpipe"),
+    "DP502": Entry("the page took longer than its deadline", "raise --page-deadline if it is worth it", "machine"),
+    "DP503": Entry("the document made no progress", "raise --deadline if it is worth it", "machine"),
+    "DP504": Entry("the page needs more memory than is allowed", "raise --memory if there is more", "machine"),
+    "DP505": Entry("the page failed in docpipe itself", "report it with the file", "docpipe"),
+}
+
+
+class DocpipeError(Exception):
+    """An error with a code of the catalogue.
+
+    subject: the file, page, name or value that it is about. detail: what this case adds to the catalogue's text.
+    """
+
+    def __init__(self, code: str, subject: str, detail: str = "") -> None:
+        self.code, self.subject, self.detail = code, subject, detail
+        super().__init__(code, subject, detail)
+
+    @property
+    def entry(self) -> Entry:
+        return CATALOGUE[self.code]
+
+    def __str__(self) -> str:
+        what = f"{self.entry.what} ({self.detail})" if self.detail else self.entry.what
+        line = f"{self.code} {self.subject}: {what}; {self.entry.todo}"
+        return " ".join(line.split())
+
+    def item(self, page: int | None = None, region: str | None = None) -> ErrorItem:
+        """The error as a record for the document."""
+        return ErrorItem(code=self.code, message=str(self)[len(self.code) + 1 :], page=page, region=region)

@@ -1,0 +1,116 @@
+"""Greedy decoding over `docpipe.models.network`: one prefill, then one step function until every row has ended.
+
+Rows of a batch may have prompts and limits of different length. A row that has met <eos> or its limit leaves the
+batch at once, so the others go on with less work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from docpipe.models.network import Cache, as_bias
+
+if TYPE_CHECKING:
+    from docpipe.models.network import Network
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An answer as tokens, without <eos>. logprobs: natural logarithms of the soft-capped probabilities.
+
+    finished: it ended with <eos>, whose logarithm is then the last of `logprobs`; false when the limit cut it.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finished: bool
+
+
+@dataclass
+class Prefilled:
+    """The state after the prompts: what the next step needs. logits: [B, V] of the next token of each row."""
+
+    cache: Cache
+    positions: Tensor
+    bias: Tensor | None
+    logits: Tensor
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep these rows of the batch, in this order; a row may be named more than once."""
+        self.cache.keep(rows)
+        self.positions = self.positions[rows]
+        self.bias = None if self.bias is None else self.bias[rows]
+
+
+def prefill(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], room: int) -> Prefilled:
+    """Run images and prompts, all of which see each other; leave `room` slots for what is generated.
+
+    pixels: [B, 3, side, side]. prompts: token ids of <bos>, prefix and newline, without image tokens; shorter ones
+    are padded on the left, between image and prompt, where nothing sees the padding and no position is counted.
+    """
+    config, device = network.config, network.words.device
+    longest = max(len(prompt) for prompt in prompts)
+    padded = [[config.pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    words = network.embed(torch.tensor(padded, device=device))  # [B, T, D]
+    x = torch.cat([network.see(pixels.to(device)), words], 1)  # [B, N + T, D]
+    batch, given, _ = x.shape
+    cache = Cache(config.text, batch, given + room, x)
+    if all(len(prompt) == longest for prompt in prompts):
+        bias = None
+        positions = torch.arange(1, given + 1, device=device).expand(batch, given)
+    else:
+        real = torch.ones(batch, given + room, dtype=torch.bool, device=device)
+        for row, prompt in enumerate(prompts):
+            real[row, given - longest : given - len(prompt)] = False
+        bias, positions = as_bias(real, x.dtype)[:, None], real[:, :given].cumsum(1)
+    hidden = network(x, positions, cache, None if bias is None else bias[..., :given])
+    return Prefilled(cache, positions[:, -1], bias, network.logits(hidden[:, -1]))
+
+
+def step(network: Network, state: Prefilled, tokens: Tensor) -> Tensor:
+    """Take one token a row, tokens: [B]; give the logits [B, V] of the next."""
+    state.positions = state.positions + 1
+    bias = None if state.bias is None else state.bias[..., : state.cache.length + 1]
+    # Every slot up to the current one is seen: training had no sliding window, so neither has this.
+    hidden = network(network.embed(tokens[:, None]), state.positions[:, None], state.cache, bias)
+    return network.logits(hidden[:, 0])
+
+
+@torch.inference_mode()
+def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], limits: int | Sequence[int],
+             eos: int | None = None) -> list[Decoded]:  # fmt: skip
+    """Answer each prompt about its image, taking the likeliest token each time.
+
+    limits: the most tokens of an answer, for all or for each row. eos: None takes the config's.
+    """
+    eos = network.config.eos if eos is None else eos
+    bounds = [limits] * len(prompts) if isinstance(limits, int) else list(limits)
+    room, device = max(bounds), network.words.device
+    state = prefill(network, pixels, prompts, room)
+    rows, bound = torch.arange(len(prompts), device=device), torch.tensor(bounds, device=device)
+    tokens = torch.full((len(prompts), room), eos, device=device)
+    chances = torch.zeros(len(prompts), room, device=device)
+    logits = state.logits
+    for index in range(room):
+        best, token = logits.max(-1)
+        tokens[rows, index] = token
+        chances[rows, index] = best - logits.logsumexp(-1)
+        going = (token != eos) & (bound > index + 1)
+        if not bool(going.all()):
+            stay = going.nonzero()[:, 0]
+            if len(stay) == 0:
+                break
+            rows, bound, token = rows[stay], bound[stay], token[stay]
+            state.keep(stay)
+        logits = step(network, state, token)
+    return [_cut(tokens[i, :n].tolist(), chances[i, :n].tolist(), eos) for i, n in enumerate(bounds)]
+
+
+def _cut(tokens: list[int], chances: list[float], eos: int) -> Decoded:
+    end = tokens.index(eos) if eos in tokens else len(tokens)
+    return Decoded(tuple(tokens[:end]), tuple(chances[: end + 1]), finished=end < len(tokens))

@@ -1,0 +1,60 @@
+"""What the manifest says of the machine and the versions that a run used."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+LIBRARIES = (
+    "lxml", "music21", "numpy", "onnxruntime", "pillow", "pydantic", "pymupdf", "rapid-layout", "rapidocr", "rdkit",
+    "torch", "transformers", "verovio",
+)  # fmt: skip
+
+_TELLING = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16", "neon", "asimd")
+
+
+def version() -> str:
+    """docpipe's version, as installed."""
+    return version_of("docpipe")
+
+
+def python_version() -> str:
+    return platform.python_version()
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that shape the output, those that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version_of(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def cpu_facts() -> dict[str, str | int | list[str]]:
+    """The processor's name, how many of it this process may use, and the instructions that change what is computed."""
+    facts: dict[str, str | int | list[str]] = {"machine": platform.machine(), "count": _usable()}
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return facts
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    facts["model"] = told.get("model name", "")
+    flags = set(told.get("flags", told.get("Features", "")).split())
+    facts["features"] = [name for name in _TELLING if name in flags]
+    return facts
+
+
+def _usable() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1

@@ -1,0 +1,161 @@
+"""Runs a pipeline over one document: pages in order, in this process or in worker processes, and what is said at the end.
+
+The pages come out one at a time (`DocumentRun.pages`); status, errors, metadata and the manifest are there once they
+have. Memory is bounded by the pages in flight.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from docpipe.document import ErrorItem, Manifest, Metadata, Page, PageTrace, SourceInfo, Status
+from docpipe.errors import DocpipeError
+from docpipe.pipeline import Pipeline, composed
+from docpipe.run.machine import cpu_facts, library_versions, python_version, version
+from docpipe.run.opening import Look, look
+from docpipe.run.pages import chunks, sheets_of
+from docpipe.run.pool import Pool
+from docpipe.run.worker import Finished, Job, finished
+from docpipe.sheet import Sheet, close_source
+from docpipe.source import SourceRef
+from docpipe.stages.summary import Summary
+
+CHUNK = 16
+"""Pages a worker takes at a time: enough to fill batches, few enough that two workers end together."""
+
+
+DEADLINE = 100.0
+"""Seconds without a page read after which a document is given up, with what is done."""
+
+
+class DocumentRun:
+    """One document on its way through a pipeline. Iterate `pages` once; then ask for the rest."""
+
+    def __init__(
+        self,
+        ref: SourceRef,
+        pipeline: Pipeline,
+        *,
+        wanted: str | None = None,
+        pool: Pool | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        """Take the first look at the source. wanted: page range; others are skipped. pool: the workers that open it and work on its
+        pages; without one all is done in this process, where nothing can be killed. deadline: seconds without a page
+        read after which the pages left are given up.
+
+        Raises DocpipeError when the source cannot be opened (DP101 to DP112) or the range is not one (DP204).
+        """
+        self.pipeline, self._pool, self._deadline = pipeline, pool, deadline
+        self._began, self._started = time.monotonic(), datetime.now(UTC)
+        self.ref = ref
+        asked = Look(ref, wanted)
+        self._opening = pool.look(asked) if pool is not None else look(asked)
+        self.info: SourceInfo = self._opening.info
+        self._summary = Summary(pipeline.front_matter)
+        self._traces: list[PageTrace] = []
+        self._errors: list[ErrorItem] = []
+        self._done = 0
+        self._progress_at = time.monotonic()
+
+    # --- pages ---------------------------------------------------------------------------------------------
+
+    def pages(self) -> Iterator[Page]:
+        """Every page of the source in order, skipped ones among them. What failed says why; none is missing."""
+        skipped = {page.number: page for page in self._opening.skipped}
+        results = self._results()
+        for number in range(1, self.page_count + 1):
+            page = skipped[number] if number in skipped else next(results)
+            self._note(page)
+            yield page
+        close_source(self.ref)
+
+    def _results(self) -> Iterator[Page]:
+        """The wanted pages, finished."""
+        statistics = self._opening.statistics
+
+        def sheets(made: Iterator[Finished]) -> Iterator[Sheet]:
+            for result in made:
+                yield Sheet(result.page, self.ref, statistics, ways=result.ways, seconds=result.seconds)
+
+        for sheet in composed(self.pipeline.ordered_stages, sheets(self._worked())):
+            self._traces.append(PageTrace(number=sheet.page.number, ways=sheet.ways, seconds=_rounded(sheet.seconds)))
+            yield sheet.page
+
+    def _worked(self) -> Iterator[Finished]:
+        """The wanted pages after the page stages, in order."""
+        opening, file = self._opening, self.pipeline.file
+        if self._pool is None or file is None:
+            sheets = sheets_of(self.ref, opening.wanted, opening.statistics)
+            yield from (finished(sheet) for sheet in composed(self.pipeline.page_stages, sheets))
+            return
+        jobs = [Job(self.ref, numbers, opening.statistics, file) for numbers in chunks(opening.wanted, CHUNK)]
+        for result in self._pool.run(jobs, self._stalled):
+            if result.page.status != "failed":
+                self._progress_at = time.monotonic()
+            yield result
+
+    def _stalled(self) -> DocpipeError | None:
+        """Why the document is given up, when no page of it has been read for too long."""
+        if time.monotonic() - self._progress_at < self._deadline:
+            return None
+        return DocpipeError("DP503", self.ref.name, f"{self._deadline:g} s without a page read")
+
+    def _note(self, page: Page) -> None:
+        self._summary.add(page)
+        self._done += page.status in {"complete", "partial"}
+        if page.error is not None:
+            self._errors.append(page.error)
+
+    @property
+    def page_count(self) -> int:
+        """How many pages the source has, those left out among them."""
+        return len(self._opening.wanted) + len(self._opening.skipped)
+
+    # --- what is said at the end ---------------------------------------------------------------------------
+
+    @property
+    def errors(self) -> tuple[ErrorItem, ...]:
+        """What went wrong, page by page."""
+        return tuple(self._errors)
+
+    @property
+    def status(self) -> Status:
+        """complete when every wanted page was read, failed when none was, else partial."""
+        if not self._errors:
+            return "complete"
+        return "partial" if self._done else "failed"
+
+    @property
+    def ranks(self) -> dict[int, int]:
+        """The level that each heading level of the document gets (see `structure.level_ranks`)."""
+        return self._summary.ranks
+
+    @property
+    def metadata(self) -> Metadata:
+        """What is known of the document as a whole."""
+        return self._summary.metadata(self._opening.metadata)
+
+    def manifest(self, models: dict[str, str], options: dict[str, Any]) -> Manifest:
+        """Versions, settings, machine and timings of this run. models: digests of checkpoints by name."""
+        return Manifest(
+            docpipe=version(),
+            python=python_version(),
+            libraries=library_versions(),
+            cpu=cpu_facts(),
+            pipeline=self.pipeline.name,
+            pipeline_digest=self.pipeline.digest,
+            models=models,
+            settings=options,
+            source=self.info,
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._began, 3),
+            pages=tuple(self._traces),
+        )
+
+
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {stage: round(spent, 4) for stage, spent in seconds.items()}

@@ -1,0 +1,1 @@
+"""Synthetic training data, one file per domain: seeded, streaming, image and truth made together."""

@@ -1,0 +1,80 @@
+"""Stages that go wrong on chosen pages, for pipelines in tests: named in pipeline files as "odd_stages:…"."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from docpipe.document import Region
+from docpipe.sheet import Sheet
+from docpipe.stages.base import Stage, per_page
+
+
+def crashing(*, pages: list[int]) -> Stage:
+    """Kill the process, as a native library's fault does."""
+
+    def work(sheet: Sheet) -> Sheet:
+        if sheet.page.number in pages:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return sheet
+
+    return per_page("crashing", work)
+
+
+def hanging(*, pages: list[int]) -> Stage:
+    """Never come back."""
+
+    def work(sheet: Sheet) -> Sheet:
+        while sheet.page.number in pages:
+            time.sleep(60)
+        return sheet
+
+    return per_page("hanging", work)
+
+
+def hungry(*, pages: list[int]) -> Stage:
+    """Ask for more memory than any limit allows."""
+
+    def work(sheet: Sheet) -> Sheet:
+        if sheet.page.number in pages:
+            bytearray(64 << 30)
+        return sheet
+
+    return per_page("hungry", work)
+
+
+def raising(*, pages: list[int]) -> Stage:
+    """Fail with an ordinary exception."""
+
+    def work(sheet: Sheet) -> Sheet:
+        if sheet.page.number in pages:
+            raise KeyError("something nobody thought of")
+        return sheet
+
+    return per_page("raising", work)
+
+
+def windowed(*, size: int = 4) -> Stage:
+    """Hold several pages open at once, as a stage that batches does."""
+
+    def run(sheets):
+        held = []
+        for sheet in sheets:
+            held.append(sheet)
+            if len(held) == size:
+                yield from held
+                held = []
+        yield from held
+
+    return run
+
+
+def marking(*, kind: str = "other") -> Stage:
+    """One region a page."""
+
+    def work(sheet: Sheet) -> Sheet:
+        region = Region(id=f"p{sheet.page.number}.r1", kind=kind, box=sheet.source.box)  # type: ignore[arg-type]
+        return sheet.with_regions([region])
+
+    return per_page("marking", work)

@@ -108,8 +108,7 @@ def main() -> None:
         network = load_network(folder, args.dtype, args.device)
         reference = TransformersDecoder(folder, args.dtype, args.device)
         # Both go on to the limit: no token is the end.
-        reference.model.config.eos_token_id = reference.model.config.text_config.eos_token_id = -1
-        reference.model.generation_config.eos_token_id = None
+        reference.eos = -1
 
         def ours(count: int, tokens: int) -> Any:
             return generate(network, pixels[:count], prompts[:count], tokens, eos=-1)

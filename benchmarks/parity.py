@@ -21,13 +21,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))
 
-import test_network_golden as golden  # noqa: E402
-import test_network_transformers as reference  # noqa: E402
-from random_models import random_model, random_pixels, random_prompts, save  # noqa: E402
+import test_network_golden as golden
+import test_network_transformers as reference
+from random_models import random_model, random_pixels, random_prompts, save
 
-from docpipe.engines.paligemma_reference import TransformersDecoder  # noqa: E402
-from docpipe.models.decode import generate  # noqa: E402
-from docpipe.models.load import load_network  # noqa: E402
+from docpipe.engines.paligemma_reference import TransformersDecoder
+from docpipe.models.decode import generate
+from docpipe.models.load import load_network
 
 SHAPES = ("3b", "10b", "28b")
 
@@ -64,14 +64,8 @@ def against_big_vision(folder: Path) -> None:
             image = -1 + z["image_u8"].astype(np.float32) / 255 * 2
             logits, _ = golden.forward(network, image, z["text"], z["mask_ar"])
             long = f"{np.abs(logits[:, z['logits_positions']] - z['logits']).max():.1e}"
-        print(
-            f"{name:<27} {raw:.1e}  {capped:.1e}  {padded:.1e}  {long:<7}  {off:.1e}            {equal}/{sum(len(a.tokens) for a in answers)}"
-        )
-
-
-def z_size(answers: list[Any]) -> int:
-    """How many tokens there are in all answers."""
-    return sum(len(answer.tokens) for answer in answers)
+        errors = f"{raw:.1e}  {capped:.1e}  {padded:.1e}  {long:<7}  {off:.1e}"
+        print(f"{name:<27} {errors}            {equal}/{sum(len(a.tokens) for a in answers)}")
 
 
 def logits_against_transformers() -> None:

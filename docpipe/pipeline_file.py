@@ -76,7 +76,7 @@ def stage_function(use: str) -> Any:
 def settings_model(use: str) -> type[BaseModel]:
     """The settings of a stage as a model, made from the signature of its function."""
     function = stage_function(use)
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default

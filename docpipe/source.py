@@ -317,7 +317,7 @@ class Source:
         if self._pdf is None:
             return Metadata()
         fields = {key: (value or "").replace("\x00", "").strip() for key, value in (self._pdf.metadata or {}).items()}
-        authors = tuple(a.strip() for a in fields.get("author", "").replace(" and ", ";").split(";") if a.strip())
+        authors = _names(fields.get("author", ""))
         language = None
         with contextlib.suppress(Exception):
             language = (self._pdf.language or "").strip() or None
@@ -370,6 +370,14 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _names(stated: str) -> tuple[str, ...]:
+    """The authors a PDF states: parted at semicolons and "and", at commas unless these part a surname from its name."""
+    parts = [part.strip() for part in stated.replace(" and ", ";").split(";") if part.strip()]
+    if len(parts) == 1 and all(" " in name.strip() for name in parts[0].split(",")):
+        parts = [name.strip() for name in parts[0].split(",")]
+    return tuple(parts)
 
 
 def _open_pdf(data: bytes, ref: SourceRef) -> pymupdf.Document:

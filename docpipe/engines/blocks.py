@@ -133,6 +133,8 @@ def _paragraphs(lines: list[Fragment]) -> list[list[Fragment]]:
             or max(a.size, b.size) > SAME_SIZE * size
             or (a.bold != b.bold and min(a.letters, b.letters) > 2 and not CAPTION.match(parts[-1][0].text))
             or (a.monospace != b.monospace and (abs(a.box.x0 - b.box.x0) > 0.4 * size or step > 1.1 * usual))
+            or _run_in_italic(parts[-1], b, right)
+            or _outdented(parts[-1], b)
             or _marked(b, lines)
             or bool((m := CAPTION.match(b.text)) and m["rest"].lstrip()[:1] in {":", ".", "|", "–", "—"})
             or _indented(parts[-1], b, left, hanging)
@@ -169,6 +171,19 @@ def _indented(paragraph: list[Fragment], line: Fragment, left: float, hanging: b
     # The second line of a list item or of a hanging entry is indented too.
     first = paragraph[0]
     return not (len(paragraph) == 1 and (first.bulleted or DASH.match(first.text) or NUMBERED.match(first.text)))
+
+
+def _run_in_italic(paragraph: list[Fragment], line: Fragment, right: float) -> bool:
+    """Whether a heading in italics ends above an upright line: one or two lines, the last left short."""
+    head = len(paragraph) <= 2 and all(f.italic for f in paragraph)
+    return head and not line.italic and _left_short(paragraph[-1], line, right) and line.letters > 3
+
+
+def _outdented(paragraph: list[Fragment], line: Fragment) -> bool:
+    """Whether a line stands to the left of the list item before it, and so is none of its lines."""
+    first = paragraph[0]
+    listed = first.bulleted or bool(NUMBERED.match(first.text))
+    return listed and line.box.x0 < first.box.x0 - 0.4 * line.size
 
 
 def _left_short(a: Fragment, b: Fragment, right: float) -> bool:

@@ -229,6 +229,8 @@ def heading_level(block: Block, around: Surroundings) -> int:
     match = _SECTION.match(block.text.strip())
     if match and (number := re.match(r"\d+(\.\d+)*", match[1])):
         return min(6, number[0].count(".") + 1)
+    if _UNNUMBERED.match(block.text.strip()):
+        return 1  # Abstract, References: sections of the first rank, however small they are set
     sizes = _heading_sizes(around)
     above = sum(size > block.size + 0.6 for size in sizes)
     return min(6, above + 1) if block.size >= LARGER * around.body else min(6, len(sizes) + 1)

@@ -148,8 +148,10 @@ def _running(texts: list[Fragment], around: Surroundings) -> tuple[list[Block], 
     gone: set[int] = set()
     for inward, found in ((rows, heads), (rows[::-1], feet)):
         outermost = True
-        for row in inward:
+        for place, row in enumerate(inward):
             running = [f for f in row if is_running(f, row, outermost, around)]
+            if len(row) == 1 and running and _goes_on_inward(row[0], inward[place + 1 :]):
+                running = []  # the last word of a footnote, say
             if not running and not in_margin(row[0].box.y0, row[0].box.y1, around.size[1]):
                 break
             outermost = outermost and len(running) == len(row)
@@ -157,6 +159,18 @@ def _running(texts: list[Fragment], around: Surroundings) -> tuple[list[Block], 
             gone |= {id(f) for f in running}
             found += [Block(tuple(running))] if running else []
     return heads, feet[::-1], [t for t in texts if id(t) not in gone]
+
+
+def _goes_on_inward(line: Fragment, inward: Sequence[list[Fragment]]) -> bool:
+    """Whether a line is one of a paragraph's: set like the line next to it, flush with it, and no farther than lines are."""
+    near = inward[0] if inward else []
+    return any(
+        abs(f.box.x0 - line.box.x0) < line.size
+        and abs(f.size - line.size) < 0.3
+        and max(f.box.y0 - line.box.y1, line.box.y0 - f.box.y1) < 0.5 * line.size
+        and f.box.width > 3 * line.box.width
+        for f in near
+    )
 
 
 def _ordered(
@@ -217,7 +231,11 @@ def _bylines(pieces: list[Piece], around: Surroundings) -> list[Piece]:
         if block is None or block.letters > 400 or is_numbered(block) or len(block.fragments) > 8:
             break
         head = pieces[title].box
-        centred = abs(block.box.center[0] - head.center[0]) < 0.05 * around.size[0] or abs(block.box.x1 - head.x1) < 2
+        centred = (
+            abs(block.box.center[0] - head.center[0]) < 0.05 * around.size[0]
+            or abs(block.box.x0 - head.x0) < 2
+            or abs(block.box.x1 - head.x1) < 2
+        )
         paired = any(
             abs(p.box.y0 - block.box.y0) < block.size for p in pieces[title + 1 : i + 2] if p is not pieces[i]
         )

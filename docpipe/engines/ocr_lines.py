@@ -22,13 +22,13 @@ DETECTED_SIDE = 1600
 LEAST_SEEN, WELL_SEEN = 10.0, 20.0
 """Height of lines in the detector's view, in pixels, below which it looks again, and the height it then sees."""
 
-MOST_SEEN, OVERLAP = 4_000_000, 160
-"""The detector sees up to so many pixels at once (1.5 GB); a larger view goes in bands that overlap by so many rows."""
+MOST_SEEN, OVERLAP = 2_600_000, 160
+"""The detector sees up to so many pixels at once; a larger view goes in bands that share so many rows."""
 
 LEAST_CERTAIN = 0.5
 """Lines whose letters are less certain than this are taken for no text."""
 
-BLANK = 0.15
+BLANK = 0.12
 """A blank this likely somewhere between two letters parts two words."""
 
 

@@ -88,6 +88,7 @@ def _session(kind: str, threads: int) -> InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # sizes vary from line to line: planning for each costs twice the memory
     options.log_severity_level = 3
     models = sorted(f.name for f in files("rapidocr").joinpath("models").iterdir() if f.name.endswith(".onnx"))
     name = next(name for name in models if f"_{kind}_" in name)
@@ -228,7 +229,7 @@ def _decoded(likely: NDArray[np.float32], padded: float = 1.0) -> list[Character
     found: list[Character] = []
     last, since = 0, 0
     for step, sign in enumerate(best):
-        if sign != last and sign != 0:
+        if sign not in (0, last):
             blank = float(space[since : step + 1].max()) if found else 0.0
             if names[sign] != " ":
                 rival = float(likely[step, rivals[sign]].sum() / top[step]) if sign in rivals else 0.0

@@ -36,11 +36,17 @@ MIN_SKEW = 0.2
 
 
 class Decoder(Protocol):
-    """What runs a loaded checkpoint: images [B, 3, side, side] and prompts in, one decoded answer for each out."""
+    """What runs a loaded checkpoint: images [B, 3, side, side] and prompts in, decoded answers out."""
 
-    def decode(
-        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]
-    ) -> list[Decoded]: ...
+    def decode(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
+        """The greedy answer to each prompt."""
+        ...
+
+    def likeliest(
+        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
+    ) -> list[list[Decoded]]:
+        """The `width` likeliest answers to each prompt, best first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ class PaliGemmaEngine:
     model: a folder, registered name or hub name, for every task it can do. models: the same for single tasks.
     revision: of a hub repository. offline: use the local cache only. dtype: float32 or bfloat16. batch: regions read
     at once. device: as PyTorch names it. confidence: "calibrated" gives none where the checkpoint ships no
-    calibration for the task, "raw" the tokens' mean probability instead.
+    calibration for the task, "raw" the tokens' mean probability instead. candidates: answers to a request, by beam
+    search; those after the first become alternatives, from which the first that passes the task's check is taken.
     """
 
     name: ClassVar[str] = "paligemma"
@@ -97,9 +104,11 @@ class PaliGemmaEngine:
         batch: int = 8,
         device: str = "cpu",
         confidence: Literal["calibrated", "raw"] = "calibrated",
+        candidates: int = 1,
     ) -> None:
         self.model, self.models, self.revision, self.offline = model, dict(models or {}), revision, offline
         self.dtype, self.batch, self.device, self.confidence = dtype, max(1, batch), device, confidence
+        self.candidates = max(1, candidates)
         self._loaded: dict[str, Loaded | DocpipeError] = {}
         self._chosen: dict[str, Checkpoint | None] = {}
 
@@ -219,8 +228,12 @@ class PaliGemmaEngine:
         try:
             loaded = jobs[0].loaded
             pixels = to_pixels([picture(job) for job in jobs])
-            decoded = loaded.decoder.decode(pixels, [job.tokens for job in jobs], [job.limit for job in jobs])
-            return [self._answer(job, one) for job, one in zip(jobs, decoded, strict=True)]
+            given = pixels, [job.tokens for job in jobs], [job.limit for job in jobs]
+            if self.candidates > 1:
+                found = loaded.decoder.likeliest(*given, self.candidates)
+            else:
+                found = [[answer] for answer in loaded.decoder.decode(*given)]
+            return [self._answer(job, every) for job, every in zip(jobs, found, strict=True)]
         except Exception as error:  # an engine's failure is an answer
             if len(jobs) > 1:
                 return [answer for job in jobs for answer in self._answers([job])]
@@ -228,15 +241,17 @@ class PaliGemmaEngine:
                 error = DocpipeError("DP304", self.name, f"{type(error).__name__}: {error}")
             return [Answer(jobs[0].origin(self.name), error=_item(error, jobs[0].request))]
 
-    def _answer(self, job: Job, decoded: Decoded) -> Answer:
-        task, checkpoint = job.request.task, job.loaded.checkpoint
-        content = parsed(task, job.loaded.tokenizer.text(decoded.tokens), job)
+    def _answer(self, job: Job, every: Sequence[Decoded]) -> Answer:
+        """The first of the decoded answers, and the others that read differently as its alternatives."""
+        task, checkpoint, decoded = job.request.task, job.loaded.checkpoint, every[0]
+        texts = dict.fromkeys(job.loaded.tokenizer.text(one.tokens) for one in every)
+        content, *others = (parsed(task, text, job) for text in texts)
         calibration = checkpoint.calibration.get(task.name)
         confidence = calibration(decoded.logprobs) if calibration else None
         if confidence is None and self.confidence == "raw":
             confidence = min(1.0, measured(decoded.logprobs))
         reason = None if decoded.finished else f"the answer was cut at its limit of {job.limit} tokens (no <eos>)"
-        return Answer(job.origin(self.name, len(decoded.tokens)), content, confidence, reason=reason)
+        return Answer(job.origin(self.name, len(decoded.tokens)), content, confidence, tuple(others), reason=reason)
 
 
 class _OwnDecoder:
@@ -249,6 +264,13 @@ class _OwnDecoder:
         from docpipe.models.decode import generate
 
         return generate(self.network, pixels, prompts, limits)
+
+    def likeliest(
+        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
+    ) -> list[list[Decoded]]:
+        from docpipe.models.beam import likeliest
+
+        return likeliest(self.network, pixels, prompts, limits, width)
 
 
 def picture(job: Job) -> Image.Image:

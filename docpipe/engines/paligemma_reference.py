@@ -62,7 +62,8 @@ class TransformersDecoder:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise DocpipeError("DP302", folder.name, str(error)) from error
         self.model: Any = model.eval().to(device)  # type: ignore[no-untyped-call]
-        self.side = config.vision_config.image_size
+        eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
+        self.eos: int = eos
         self.image_tokens = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
 
     def inputs(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
@@ -83,29 +84,49 @@ class TransformersDecoder:
         return {key: value.to(self.model.device) for key, value in made.items()}
 
     def decode(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
-        """Greedy answers. Its generate has one limit for all rows: the shorter ones are cut afterwards."""
+        """Greedy answers. generate has one limit for all rows: the shorter ones are cut afterwards."""
+        out, ids = self._generate(pixels, prompts, max(limits))
+        answers = []
+        for row, (tokens, limit) in enumerate(zip(ids, limits, strict=True)):
+            logs = [out.scores[i][row].float().log_softmax(-1)[token] for i, token in enumerate(tokens[:limit])]
+            answers.append(_cut(tokens[:limit], logs, self.eos))
+        return answers
+
+    def likeliest(
+        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
+    ) -> list[list[Decoded]]:
+        """The likeliest answers by its beam search, which is run for each prompt alone because limits may differ."""
+        beams = {"num_beams": width, "num_return_sequences": width, "length_penalty": 0.0, "early_stopping": "never"}
+        found = []
+        for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
+            out, ids = self._generate(pixels[row : row + 1], [prompt], limit, **beams)
+            scores = self.model.compute_transition_scores(out.sequences, out.scores, out.beam_indices)
+            found.append([_cut(tokens, list(logs), self.eos) for tokens, logs in zip(ids, scores, strict=True)])
+        return found
+
+    def _generate(
+        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limit: int, **settings: Any
+    ) -> tuple[Any, list[list[int]]]:
         import torch
 
-        from docpipe.models.decode import Decoded
-
-        config = self.model.config
-        eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
         given = self.inputs(pixels, prompts)
         with torch.inference_mode():
             out = self.model.generate(
                 **given,
                 do_sample=False,
-                max_new_tokens=max(limits),
-                eos_token_id=eos,
-                pad_token_id=eos,
+                max_new_tokens=limit,
+                eos_token_id=self.eos,
+                pad_token_id=self.eos,
                 output_scores=True,
                 return_dict_in_generate=True,
+                **settings,
             )
-        ids = out.sequences[:, given["input_ids"].shape[1] :]
-        answers = []
-        for row, (tokens, limit) in enumerate(zip(ids.tolist(), limits, strict=True)):
-            tokens = tokens[:limit]
-            end = tokens.index(eos) if eos in tokens else len(tokens)
-            scores = [out.scores[i][row].float().log_softmax(-1)[tokens[i]] for i in range(min(end + 1, len(tokens)))]
-            answers.append(Decoded(tuple(tokens[:end]), tuple(float(s) for s in scores), end < len(tokens)))
-        return answers
+        return out, out.sequences[:, given["input_ids"].shape[1] :].tolist()
+
+
+def _cut(tokens: list[int], logs: Sequence[Any], eos: int) -> Decoded:
+    """An answer up to its <eos>, which the log-probabilities include."""
+    from docpipe.models.decode import Decoded
+
+    end = tokens.index(eos) if eos in tokens else len(tokens)
+    return Decoded(tuple(tokens[:end]), tuple(float(x) for x in logs[: min(end + 1, len(tokens))]), end < len(tokens))

@@ -58,6 +58,7 @@ class DocumentRun:
         self._summary = Summary(pipeline.front_matter)
         self._traces: list[PageTrace] = []
         self._errors: list[ErrorItem] = []
+        self._models: dict[str, str] = {}
         self._done = 0
         self._progress_at = time.monotonic()
 
@@ -109,6 +110,10 @@ class DocumentRun:
         self._done += page.status in {"complete", "partial"}
         if page.error is not None:
             self._errors.append(page.error)
+        for region in page.regions:
+            for reading in (region.reading, *region.alternatives):
+                if reading is not None and reading.origin.checkpoint and reading.origin.digest:
+                    self._models[reading.origin.checkpoint] = reading.origin.digest
 
     @property
     def page_count(self) -> int:
@@ -139,8 +144,8 @@ class DocumentRun:
         """What is known of the document as a whole."""
         return self._summary.metadata(self._opening.metadata)
 
-    def manifest(self, models: dict[str, str], options: dict[str, Any]) -> Manifest:
-        """Versions, settings, machine and timings of this run. models: digests of checkpoints by name."""
+    def manifest(self, options: dict[str, Any]) -> Manifest:
+        """Versions, settings, machine, checkpoints and timings of this run. options: the settings it was asked for."""
         return Manifest(
             docpipe=version(),
             python=python_version(),
@@ -148,7 +153,7 @@ class DocumentRun:
             cpu=cpu_facts(),
             pipeline=self.pipeline.name,
             pipeline_digest=self.pipeline.digest,
-            models=models,
+            models=dict(sorted(self._models.items())),
             settings=options,
             source=self.info,
             started=self._started.isoformat(timespec="seconds"),

@@ -26,6 +26,8 @@ _PLACE = re.compile(
     r"state|national|foundation|college|usa\b|uk\b|germany|china|france|japan)",
     re.IGNORECASE,
 )
+_AFFILIATION = re.compile(r"\W*[\da-e*†‡§¶][\s)]*[A-Z]")
+"""A mark before a capital: names have theirs behind."""
 _PARTICLES = frozenset(
     ("van", "von", "de", "der", "den", "del", "della", "di", "da", "du", "la", "le", "el", "al", "bin", "ibn", "ter",
      "ten", "dos", "das")
@@ -57,6 +59,8 @@ def _authors(regions: Sequence[Region], title: Region) -> Iterator[str]:
     """Names between the title and whatever comes after them: the abstract, a section, a long paragraph."""
     after = regions[regions.index(title) + 1 :]
     for region in takewhile(_is_byline, (r for r in after if r.kind not in {"header", "footer", "picture"})):
+        if _AFFILIATION.match(region.text):
+            continue
         for line in _lines(region):
             if _PLACE.search(line):
                 continue

@@ -26,6 +26,9 @@ ASIDE: frozenset[Kind] = frozenset(("header", "footer", "footnote", "caption", "
 FLOATS: frozenset[Kind] = frozenset((*ASIDE, "table"))
 """Kinds that may stand between the two halves of a paragraph that goes on."""
 
+LABEL = 90.0
+"""Text narrower than this many points that stands level with a figure is its label, and nobody's half."""
+
 FARTHEST_CAPTION = 60.0
 """A caption stands within this many points of what it names."""
 
@@ -81,13 +84,24 @@ def _caption_cost(caption: Region, named: Region) -> float | None:
 
 def link_columns(page: Page) -> Page:
     """Link a paragraph to the one it goes on from, in the column before or above a figure or table between."""
-    flow = [region for region in page.regions if region.kind not in FLOATS]
+    flow = _flow(page)
     links = {
         b.id: a.id
         for a, b in pairwise(flow)
         if b.continues is None and (not _right_below(a, b) or b.order > a.order + 1) and _goes_on(a, b)
     }
     return page.replace_regions([_continuing(region, links) for region in page.regions])
+
+
+def _flow(page: Page) -> list[Region]:
+    """A page's running text: neither floats nor the labels of figures."""
+    figures = [region.box for region in page.regions if region.kind in FIGURES]
+    return [
+        r
+        for r in page.regions
+        if r.kind not in FLOATS
+        and not (r.box.width < LABEL and any(f.y0 < r.box.center[1] < f.y1 for f in figures))
+    ]
 
 
 def _right_below(a: Region, b: Region) -> bool:
@@ -112,8 +126,7 @@ def _table_link(previous: Page, page: Page) -> dict[str, str]:
 
 
 def _text_link(previous: Page, page: Page) -> dict[str, str]:
-    before = [region for region in previous.regions if region.kind not in FLOATS]
-    after = [region for region in page.regions if region.kind not in FLOATS]
+    before, after = _flow(previous), _flow(page)
     if not before or not after or after[0].continues or not _goes_on(before[-1], after[0]):
         return {}
     return {after[0].id: before[-1].id}
@@ -141,8 +154,17 @@ def _same_columns(a: Region, b: Region) -> bool:
     counts = [c.columns for c in contents if isinstance(c, TableContent)]
     if len(counts) == 2 and counts[0] != counts[1]:
         return False
+    if (head := _head(a)) and head == _head(b):
+        return True  # the head is set again, wherever the second part stands
     wide = max(a.box.width, b.box.width)
     return abs(a.box.x0 - b.box.x0) < 0.08 * wide and abs(a.box.x1 - b.box.x1) < 0.08 * wide
+
+
+def _head(table: Region) -> list[str]:
+    """The texts of a table's header cells."""
+    content = table.reading.content if table.reading else None
+    cells = content.cells if isinstance(content, TableContent) else ()
+    return [cell.text for cell in cells if cell.header and cell.row < 3]
 
 
 def consistent_levels(pages: Sequence[Page]) -> list[Page]:

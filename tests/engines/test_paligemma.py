@@ -232,6 +232,20 @@ def test_an_answer_that_ends_is_not_said_to_be_cut(model: str) -> None:
     assert answer.origin.tokens == 0
 
 
+def test_candidates_become_alternatives_likeliest_first_as_transformers_beam_search_finds_them(model: str) -> None:
+    requests = [ask(TEXT, noise(seed=1)), ask(MOLECULE, noise(seed=2))]
+    ours = list(PaliGemmaEngine(model=model, candidates=3, confidence="raw").read(requests))
+    theirs = list(PaliGemmaReference(model=model, candidates=3, confidence="raw").read(requests))
+    plain = list(PaliGemmaEngine(model=model).read(requests))
+    for a, b, one in zip(ours, theirs, plain, strict=True):
+        assert a.error is None
+        assert len(a.alternatives) == 2
+        assert a.content not in a.alternatives
+        assert (a.content, a.alternatives) == (b.content, b.alternatives)
+        assert a.confidence == pytest.approx(b.confidence, abs=1e-4)
+        assert one.alternatives == ()
+
+
 # --- images ---------------------------------------------------------------------------------------------------
 
 

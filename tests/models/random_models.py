@@ -33,9 +33,16 @@ def random_model(shape: str = "3b", *, side: int = 56, patch: int = 14, seed: in
     vision = SiglipVisionConfig(hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
                                 patch_size=patch, image_size=side, vision_use_head=False,
                                 hidden_act="gelu_pytorch_tanh")  # fmt: skip
-    config = PaliGemmaConfig(vision_config=vision, text_config=Gemma2Config(**settings),
-                             image_token_index=IMAGE_TOKEN, projection_dim=settings["hidden_size"], vocab_size=VOCABULARY, bos_token_id=2,
-                             eos_token_id=1, pad_token_id=0)  # fmt: skip
+    config = PaliGemmaConfig(
+        vision_config=vision,
+        text_config=Gemma2Config(**settings),
+        image_token_index=IMAGE_TOKEN,
+        projection_dim=settings["hidden_size"],
+        vocab_size=VOCABULARY,
+        bos_token_id=2,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
     config._attn_implementation = "eager"
     model = PaliGemmaForConditionalGeneration(config).eval()
     with torch.no_grad():

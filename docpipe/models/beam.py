@@ -1,0 +1,91 @@
+"""The n likeliest answers: beam search over `docpipe.models.network`, ranked by the whole answer's probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from docpipe.models.decode import Decoded, prefill, step
+
+if TYPE_CHECKING:
+    from docpipe.models.network import Network
+
+
+@dataclass
+class _Search:
+    """One prompt's search: its live beams (tokens and log-probabilities so far) and the answers that have ended."""
+
+    width: int
+    limit: int
+    beams: list[tuple[tuple[int, ...], tuple[float, ...]]] = field(default_factory=lambda: [((), ())])
+    ended: list[Decoded] = field(default_factory=list)
+
+    def advance(self, chances: Tensor, eos: int) -> tuple[list[int], list[int]]:
+        """Go one token on. chances: [beams, V] log-probabilities of the next token of each beam.
+
+        Gives for each new beam the one it grew from and its last token; both empty when the search is over.
+        """
+        so_far = chances.new_tensor([sum(logs) for _, logs in self.beams])
+        sums = (so_far[:, None] + chances).flatten()
+        best = sums.topk(min(2 * self.width, len(sums))).indices.tolist()  # half of them at most end here
+        grown: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
+        sources: list[int] = []
+        tokens: list[int] = []
+        for rank, index in enumerate(best):
+            source, token = divmod(index, chances.shape[1])
+            text, logs = self.beams[source]
+            logs = (*logs, float(chances[source, token]))
+            if token == eos:
+                if rank < self.width:
+                    self.ended.append(Decoded(text, logs, finished=True))
+            elif len(grown) < self.width:
+                grown.append(((*text, token), logs))
+                sources.append(source)
+                tokens.append(token)
+        self.beams = grown
+        if len(grown[0][0]) >= self.limit:
+            self.ended += [Decoded(text, logs, finished=False) for text, logs in grown]
+            return [], []
+        # Sums only fall: once `width` answers beat the best live beam, nothing better can come.
+        if len(self.ended) >= self.width and sum(grown[0][1]) <= sum(self.answers()[-1].logprobs):
+            return [], []
+        return sources, tokens
+
+    def answers(self) -> list[Decoded]:
+        """The likeliest answers so far, best first."""
+        return sorted(self.ended, key=lambda answer: -sum(answer.logprobs))[: self.width]
+
+
+@torch.inference_mode()
+def likeliest(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int,
+              *, eos: int | None = None) -> list[list[Decoded]]:  # fmt: skip
+    """For each prompt up to `width` answers, the most probable first. With width 1 this is greedy decoding.
+
+    The rows of the batch are the live beams of all prompts; a prompt whose search is over leaves the batch.
+    """
+    eos = network.config.eos if eos is None else eos
+    state = prefill(network, pixels, prompts, max(limits))
+    searches = [_Search(width, limit) for limit in limits]
+    live, logits = list(searches), state.logits
+    while live:
+        chances = logits.log_softmax(-1)
+        rows: list[int] = []
+        tokens: list[int] = []
+        first, going = 0, []
+        for search in live:
+            count = len(search.beams)
+            sources, taken = search.advance(chances[first : first + count], eos)
+            rows += [first + source for source in sources]
+            tokens += taken
+            first += count
+            if taken:
+                going.append(search)
+        live = going
+        if live:
+            state.keep(torch.tensor(rows, device=logits.device))
+            logits = step(network, state, torch.tensor(tokens, device=logits.device))
+    return [search.answers() for search in searches]

@@ -1,7 +1,7 @@
 """The check of tables: the grid tiles, header rows are consistent, and there is something in it.
 
-Spans neither overlap nor reach beyond the table nor leave holes: what is safe to mend is mended, and the verdict keeps
-the HTML as it was. A table that says nothing, or says one row over and over as a model in a loop does, is invalid.
+Spans neither overlap nor reach beyond the table nor leave holes: what is safe to mend is mended, and the verdict
+keeps the HTML as it was. A table that says nothing, or one row over and over as a model in a loop does, is invalid.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def _with_whole_headers(cells: list[Cell], rows: int, found: Findings) -> list[C
                 mended[n] = mended[n].model_copy(update={"header": True})
             continue
         in_head = in_head and all(mended[n].header for n in members)
-        if not in_head and any(mended[n].header and cells[n].text for n in beside):
-            if not all(mended[n].header for n in members):
-                found.note("table.stray-header", "a header cell stands among data", f"row {r + 1}")
+        among = not all(mended[n].header for n in members)
+        if not in_head and among and any(mended[n].header and cells[n].text for n in beside):
+            found.note("table.stray-header", "a header cell stands among data", f"row {r + 1}")
     return mended
 
 

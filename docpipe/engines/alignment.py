@@ -1,7 +1,6 @@
-"""What the words of a table say of its columns and rows by how they line up, where no ruling says it.
+"""What the words of a table say of its columns by how they line up, where no ruling says it.
 
-Columns are parted by blanks that run down through the lines; rows are told from the lines of one wrapped cell by
-what a typesetter does: a wrapped line had no room for the next word, values never wrap, rows stand further apart.
+Words make segments, segments lines; columns are parted by blanks that run down through the lines.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from itertools import pairwise
 from docpipe.document import Box
 
 WORD_GAP = 0.55
-"""Words nearer than this many letter sizes belong to one piece; justified lines reach it, columns seldom stay below."""
+"""Words nearer than this many letter sizes are one piece; justified lines reach it, columns seldom stay below."""
 
 TIGHT_GAP = 0.2
 """A blank of this many letter sizes may part columns where other lines say so."""
@@ -35,9 +34,13 @@ class Token:
 _CURRENCY = re.compile(r"^[$€£¥₤]{1,2}$|^(US|C|A|HK)\$$|^(EUR|USD|GBP)$")
 _SIGN = re.compile(r"^[%‰)\]*†‡§°]{1,4}$|^\(?[a-z\d]\)$")
 _OPENING = re.compile(r"^[(\[<>≤≥~±+−–-]$")
-_VALUE = re.compile(r"^(?=.*\d)[^\W\d_]?[^A-Za-z\u00c0-\uffff]{1,28}((?<=\d)[a-zA-Z°]{1,2}|bn|mn|pp|kg|km|mm)?[)\]%*†‡§]{0,3}$")
+_VALUE = re.compile(
+    r"^(?=.*\d)[^\W\d_]?[^A-Za-z\u00c0-\uffff]{1,28}((?<=\d)[a-zA-Z°]{1,2}|bn|mn|pp|kg|km|mm)?[)\]%*†‡§]{0,3}$"
+)
 _DATE = re.compile(r"^(\w{3,10}\.? \d{1,2}(, \d{4})?|\d{1,2}\.? \w{3,10}\.?,? \d{4})$")
-_BLANK_VALUE = re.compile(r"^([-−–—]{1,3}|\.{1,3}|…|:|n/?\.?\s?[adsr]\.?|N/?A|NA|ND|NS|x|X|✓|✔|●|○|■|•|\*{1,3})$", re.I)
+_BLANK_VALUE = re.compile(
+    r"^([-−–—]{1,3}|\.{1,3}|…|:|n/?\.?\s?[adsr]\.?|N/?A|NA|ND|NS|x|X|✓|✔|●|○|■|•|\*{1,3})$", re.I
+)
 _YEAR = re.compile(r"^(19|20)\d\d([-/–](\d\d|\d{4}))?\*{0,2}[a-z]?$")
 _LEADER = re.compile(r"(\s*[._…·]){3,}\s*$|^[._…·\s]+$")
 _GROUPED = re.compile(r"^\d{3}([.,]\d+)?[)%*]?$")
@@ -159,9 +162,11 @@ def segments_of(row: Sequence[Token], walls: Sequence[float], size: float) -> li
         gap = b.box.x0 - max(t.box.x1 for t in parts[-1])
         walled = any(a.box.center[0] < wall < b.box.center[0] for wall in walls)
         near = gap <= WORD_GAP * max(min(a.size, b.size), 0.7 * size) and not _two_values(a, b, gap)
-        glued = (bool(_CURRENCY.match(a.text)) and b.text[:1].isdigit() | (b.text[:1] in "(.-−–—") and gap < 8 * size) or (
-            (bool(_SIGN.match(b.text)) or b.raised) and gap < 0.9 * size
-        ) or (bool(_OPENING.match(a.text)) and b.text[:1].isdigit() and gap < size)
+        glued = (
+            (bool(_CURRENCY.match(a.text)) and b.text[:1].isdigit() | (b.text[:1] in "(.-−–—") and gap < 8 * size)
+            or ((bool(_SIGN.match(b.text)) or b.raised) and gap < 0.9 * size)
+            or (bool(_OPENING.match(a.text)) and b.text[:1].isdigit() and gap < size)
+        )
         if walled or not (near or glued):
             parts.append([b])
         else:
@@ -198,7 +203,9 @@ def gutters(lines: Sequence[Sequence[Segment]], size: float, *, least: float = 0
         return []
     body = [line for line in lines if len(line) >= max(2, 0.55 * counts[3 * len(counts) // 4])]
     blanks = _uncovered(body, len(body) // 6, size)
-    blanks += [free for free in _uncovered(body, 0, size) if not any(free[0] < b[1] and b[0] < free[1] for b in blanks)]
+    blanks += [
+        free for free in _uncovered(body, 0, size) if not any(free[0] < b[1] and b[0] < free[1] for b in blanks)
+    ]
     found = [Gutter(x0, x1, 0) for x0, x1 in sorted(blanks)]
     while found:
         judged = [_judged(found, n, body) for n in range(len(found))]
@@ -288,143 +295,3 @@ def split_at(segment: Segment, places: Sequence[Gutter], size: float) -> list[Se
         else:
             parts[-1].append(b)
     return [Segment(tuple(part)) for part in parts]
-
-
-# --- rows --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A segment in the columns `first` to `last`."""
-
-    segment: Segment
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class PlacedLine:
-    """A line with its segments placed into columns."""
-
-    placed: tuple[Placed, ...]
-    top: float
-    bottom: float
-    middle: float
-
-    @cached_property
-    def columns(self) -> dict[int, Placed]:
-        return {column: p for p in self.placed for column in range(p.first, p.last + 1)}
-
-    @property
-    def values(self) -> int:
-        return sum(p.segment.value for p in self.placed)
-
-    @property
-    def alone(self) -> bool:
-        """Whether nothing but a stub stands on it."""
-        return len(self.placed) == 1 and self.placed[0].first == 0
-
-
-def is_body(line: PlacedLine) -> bool:
-    """Whether a line holds values beside its stub, others than years, which label columns."""
-    beside = [p.segment for p in line.placed if p.first > 0]
-    values = [s for s in beside if s.value]
-    return bool(values) and len(values) >= 0.5 * len(beside) and not all(s.year for s in values)
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a table is set. pitch: the distance of lines that stand closest; loose: whether a good part of the lines
-    stand further apart; widths: of the columns' words; lone: the share of rows that a line with a stub alone follows;
-    sunk: whether wrapped cells end on the line of their row's other cells (as spreadsheets set them), not begin on it.
-    """
-
-    pitch: float
-    loose: bool
-    widths: tuple[float, ...]
-    lone: float
-    sunk: bool = False
-
-
-def habits_of(lines: Sequence[PlacedLine], size: float, columns: int) -> Habits:
-    """The habits of the lines of a table."""
-    widths = [0.0] * columns
-    for p in (p for line in lines for p in line.placed if p.first == p.last):
-        widths[p.first] = max(widths[p.first], p.segment.box.width)
-    full = sum(not line.alone for line in lines[:-1])
-    lone = sum(b.alone and not a.alone for a, b in pairwise(lines)) / max(1, full)
-    pitches = sorted(b.middle - a.middle for a, b in pairwise(lines) if b.middle - a.middle > 0.8 * size)
-    close = pitches[len(pitches) // 5] if pitches else 1.2 * size
-    loose = sum(p > 1.25 * close for p in pitches) >= max(1, 0.25 * len(pitches))
-    return Habits(close, loose, tuple(widths), lone, _sunk(lines, widths))
-
-
-def _sunk(lines: Sequence[PlacedLine], widths: Sequence[float]) -> bool:
-    """Whether lines without a stub read as the beginning of the row below rather than the end of the row above."""
-    evidence = 0.0
-    count = 0
-    for above, line, below in zip(lines, lines[1:], lines[2:], strict=False):
-        if 0 in line.columns or line.values or not (0 in above.columns and 0 in below.columns):
-            continue
-        for p in line.placed:
-            up, down = above.columns.get(p.first), below.columns.get(p.first)
-            if up and down:
-                evidence += _wrap_score(up.segment, p.segment, widths[p.first])
-                evidence -= _wrap_score(p.segment, down.segment, widths[p.first])
-                count += 1
-    return evidence > max(1.0, 0.5 * count)
-
-
-def begins_row(a: PlacedLine, b: PlacedLine, habits: Habits, size: float, *, header: bool) -> bool:
-    """Whether line `b` begins a new row after line `a`, rather than going on with wrapped cells of its row.
-
-    header: both lines stand in the table's head. The weights are set by hand on development tables.
-    """
-    step = b.middle - a.middle
-    shared = [(p, q) for c, q in b.columns.items() if (p := a.columns.get(c)) and (q.first == c or p.first == c)]
-    if step < 0.72 * size and not shared:
-        return False
-    for p, q in shared:
-        if (p.first, p.last) != (q.first, q.last) and (p.last - p.first > 0 or q.last - q.first > 0):
-            return True  # a heading that spans, and what it spans
-        if p.segment.value and q.segment.value and not (header and (p.segment.year or q.segment.year)):
-            if len(p.segment.text) < 4 or not p.segment.text.endswith((",", "-", "–", "/")):
-                return True
-    if 0 in b.columns and is_body(b) and not is_body(a) and any(q.segment.value and q.first for _, q in shared):
-        return True  # labels above the first values
-    if habits.sunk and not header:
-        return 0 in a.columns and len(a.placed) > 1
-    score = 0.0
-    if step > 1.3 * habits.pitch:
-        score += 2.0 if habits.loose else 1.0
-    elif habits.loose:
-        score -= 1.2
-    for p, q in shared:
-        score += _wrap_score(p.segment, q.segment, habits.widths[p.first])
-    if header:
-        return score - 1.5 * (not shared) - 0.5 > 0
-    if 0 in b.columns and 0 not in a.columns:
-        score += 2.0
-    elif 0 not in b.columns:
-        new_values = b.values and b.values >= 0.4 * len(habits.widths)
-        score += 3.0 if new_values else -2.0 if len(shared) == len(b.placed) else -1.0
-    elif b.values > a.values:
-        # Words alone above words with values: a heading of what follows, or the first line of a wrapped stub.
-        p, q = a.columns[0].segment, b.columns[0].segment
-        score += 0.8 + 2.0 * p.text.endswith(":") + 2.0 * (p.bold and not q.bold) + 0.5 * (q.box.x0 > p.box.x0 + 0.4 * size)
-    elif len(b.placed) > 1:
-        score += 0.6 * (len(b.placed) - 1)
-    else:
-        p, q = a.columns[0].segment, b.columns[0].segment
-        score += 0.4 - 1.5 * (habits.lone > 0.5) - 0.6 * (q.box.x0 > p.box.x0 + 0.3 * size) + 1.5 * (q.bold is not p.bold)
-    return score > 0
-
-
-def _wrap_score(a: Segment, b: Segment, width: float) -> float:
-    """Below 0 when `b` reads as the line after `a` in one cell, above 0 when it reads as another cell."""
-    first = b.text[0]
-    score = -1.6 if first.islower() or first in "(&,;/)" else 0.3
-    if a.text.endswith(("-", "‐", ",", "(", "/", " of", " and", " the", " in", " to", " for", " or", " with", "&")):
-        score -= 1.5
-    room = width - a.box.width - 0.25 * a.tokens[0].size
-    return score + (1.2 if room > b.first_width else -0.8 if a.box.width > 0.5 * width and len(a.tokens) > 1 else -0.2)

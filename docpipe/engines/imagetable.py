@@ -23,7 +23,6 @@ from docpipe.notation.html import content_of
 from docpipe.sheet import Clipping
 from docpipe.tasks import Task
 
-
 LINE = 50.0
 """Lines of text lower than this many pixels are enlarged to it: the detector draws low lines into one another."""
 
@@ -31,7 +30,10 @@ MOST_ENLARGED, MOST_PIXELS = 4.0, 16_000_000
 
 
 class ImageTableEngine:
-    """Reads the `table` task off pixels. threads: of onnxruntime, in this process."""
+    """Reads the `table` task off pixels; abstains where nothing is legible or the words make no grid.
+
+    threads: of onnxruntime, in this process.
+    """
 
     name = "imagetable"
 
@@ -70,7 +72,8 @@ def enlargement(image: Image.Image, threads: int = 1) -> float:
     heights = sorted(strip.height for strip in find_strips(np.asarray(image), threads))
     if not heights:
         return 1.0
-    factor = min(LINE / heights[len(heights) // 2], MOST_ENLARGED, (MOST_PIXELS / (image.width * image.height)) ** 0.5)
+    affordable = (MOST_PIXELS / (image.width * image.height)) ** 0.5
+    factor = min(LINE / heights[len(heights) // 2], MOST_ENLARGED, affordable)
     return factor if factor > 1.2 else 1.0
 
 

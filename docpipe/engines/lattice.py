@@ -37,7 +37,6 @@ class Rulings:
             tuple((c, colour) for r, colour in self.fills if (c := _cut(r, box))),
         )
 
-
     def scaled(self, by: float) -> Rulings:
         """The rulings in a unit `by` times as small."""
         return Rulings(

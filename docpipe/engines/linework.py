@@ -50,7 +50,7 @@ def _in_text(ruling: Box, texts: Sequence[Box]) -> bool:
 
 
 def _steady(edges: Mask, gap: int) -> Mask:
-    """Edges with gaps of up to `gap` pixels (at most two) along the rows closed, as resampling and JPEG leave them."""
+    """Edges with gaps of up to `gap` pixels (at most two) along the rows closed, as JPEG leaves them."""
     closed = edges.copy()
     if gap > 0:
         closed[:, 1:-1] |= edges[:, :-2] & edges[:, 2:]
@@ -75,7 +75,7 @@ def ink_of(gray: Gray, rulings: Rulings, size: float) -> Mask:
     """Where letters are: pixels that differ from the brightness around them, rulings left out."""
     reach = max(3, round(1.5 * size))
     ground = _median_by_block(gray, reach)
-    ink = np.abs(gray - ground) > 40
+    ink: Mask = np.abs(gray - ground) > 40
     for box in (*rulings.horizontal, *rulings.vertical):
         x0, y0, x1, y1 = (round(v) for v in box)
         ink[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : x1 + 2] = False
@@ -88,4 +88,5 @@ def _median_by_block(gray: Gray, side: int) -> Gray:
     padded = np.pad(gray, ((0, -height % side), (0, -width % side)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // side, side, padded.shape[1] // side, side)
     medians = np.median(blocks, axis=(1, 3)).astype(np.int16)
-    return np.repeat(np.repeat(medians, side, axis=0), side, axis=1)[:height, :width]
+    filled: Gray = np.repeat(np.repeat(medians, side, axis=0), side, axis=1)[:height, :width]
+    return filled

@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 from docpipe.document import Document, ErrorItem, Manifest, Metadata, Page, SourceInfo, Status
 from docpipe.errors import DocpipeError
 from docpipe.export.atomic import unwritable, whole_file, write_whole
-from docpipe.export.schema import Invalid, document_validator, manifest_validator, page_validator
+from docpipe.export.schema import InvalidError, document_validator, manifest_validator, page_validator
 
 DOCUMENT = "document.json"
 MANIFEST = "manifest.json"
@@ -107,9 +107,9 @@ def _lean(page: dict[str, Any]) -> dict[str, Any]:
 class DocumentWriter:
     """Writes document.json page by page: `append` each page in order, then `finish`. A context manager.
 
-    The pages wait in an unnamed temporary file, since what is said of the document as a whole comes before them and is
-    known after them; so memory is bounded by a page, and a run that is killed leaves no trace. The file takes its name
-    in `finish`, whole and synced; leaving the context without `finish` writes nothing.
+    The pages wait in an unnamed temporary file, since what is said of the document as a whole comes before them and
+    is known after them; so memory is bounded by a page, and a run that is killed leaves no trace. The file takes its
+    name in `finish`, whole and synced; leaving the context without `finish` writes nothing.
     """
 
     def __init__(self, path: Path, source: SourceInfo) -> None:
@@ -135,7 +135,7 @@ class DocumentWriter:
         try:
             page_validator()(plain)
             data = json_text(plain, 2).encode("utf-8")
-        except (Invalid, ValueError) as error:
+        except (InvalidError, ValueError) as error:
             raise DocpipeError("DP402", subject, str(error)) from error
         with unwritable(self.path):
             self._pages.write((b"" if self.page_count == 0 else b",") + b"\n  " + data)
@@ -148,7 +148,7 @@ class DocumentWriter:
         errors: tuple[ErrorItem, ...] = (),
         metadata: Metadata | None = None,
     ) -> Path:
-        """Write the file with what is said of the document as a whole. Raises DP402, DP401; then nothing is written."""
+        """Write the file with what is said of the document as a whole. Raises DP401, DP402."""
         try:
             head = Document(source=self.source, status=status, errors=errors, metadata=metadata or Metadata())
             plain = _plain(head, self.source.name)
@@ -156,7 +156,7 @@ class DocumentWriter:
             del plain["pages"]
             text = json_text(plain)
             before = (text[: -len("\n}")] + ',\n "pages": [').encode("utf-8")
-        except (Invalid, ValueError) as error:
+        except (InvalidError, ValueError) as error:
             raise DocpipeError("DP402", self.source.name, str(error)) from error
         with whole_file(self.path) as file:
             file.write(before)
@@ -193,7 +193,7 @@ def write_manifest(manifest: Manifest, path: Path) -> Path:
     try:
         manifest_validator()(plain)
         text = json_text(plain)
-    except (Invalid, ValueError) as error:
+    except (InvalidError, ValueError) as error:
         raise DocpipeError("DP402", path.name, str(error)) from error
     return write_whole(path, [text, "\n"])
 
@@ -251,7 +251,7 @@ class StoredDocument:
     @cached_property
     def _head(self) -> Document:
         with _unreadable(self.path), self.path.open("rb") as file:
-            lines = []
+            lines: list[bytes] = []
             for line in file:
                 if line == b' "pages": [\n':
                     return Document.model_validate_json(b"".join(lines) + b'"pages": []}')

@@ -86,7 +86,7 @@ def schema_text(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-class Invalid(ValueError):
+class InvalidError(ValueError):
     """What was to be written does not meet its schema; says where and why, in one line."""
 
 
@@ -97,14 +97,14 @@ class Validator:
         self._validator = jsonschema_rs.Draft202012Validator(schema)
 
     def __call__(self, value: Any) -> None:
-        """Raises Invalid, naming the place, when the value (plain JSON types) does not meet the schema."""
+        """Raises InvalidError, naming the place, when the value (plain JSON types) does not meet the schema."""
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
             where = _pointer(error.instance_path)
-            raise Invalid(f"{where}: {error.message}"[:500]) from error
+            raise InvalidError(f"{where}: {error.message}"[:500]) from error
         except ValueError as error:  # numbers that JSON lacks
-            raise Invalid(str(error).splitlines()[0]) from error
+            raise InvalidError(str(error).splitlines()[0]) from error
 
 
 def _pointer(path: Iterable[str | int]) -> str:

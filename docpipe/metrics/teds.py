@@ -38,7 +38,7 @@ def s_teds(answer: str, truth: str) -> float:
 
 @dataclass(frozen=True)
 class Tree:
-    """An ordered tree in postorder. labels: of each node; first: the first leaf below each node (itself for a leaf)."""
+    """An ordered tree in postorder: each node's label, and the first leaf below it (itself for a leaf)."""
 
     labels: tuple[tuple[str, str], ...]
     first: tuple[int, ...]
@@ -82,7 +82,7 @@ def rename_costs(a: Sequence[tuple[str, str]], b: Sequence[tuple[str, str]], *, 
     """What it costs to rename each label of `a` into each of `b`, 0..1, as an array of len(a) x len(b)."""
     tags: dict[str, int] = {}
     code = [np.array([tags.setdefault(tag, len(tags)) for tag, _ in labels]) for labels in (a, b)]
-    costs = (code[0][:, None] != code[1][None, :]).astype(np.float64)
+    costs: Costs = (code[0][:, None] != code[1][None, :]).astype(np.float64)
     if not texts:
         return costs
     kinds: dict[str, int] = {}
@@ -104,26 +104,26 @@ def tree_distance(a: Tree, b: Tree, costs: Costs) -> float:
     """The least cost of turning one ordered tree into another; deleting or inserting a node costs 1.
 
     costs: of renaming each node of `a` into each of `b`, at most 1 each. Zhang and Shasha's recursion; a leaf against
-    a whole subtree has a closed form (all but its dearest match is inserted), which leaves only inner key roots to it.
+    a whole subtree has a closed form (all but its best match is inserted), so only inner roots take the recursion.
     """
     distance = np.zeros((a.size, b.size))
     for i in (n for n in range(a.size) if a.first[n] == n):
         distance[i] = [j - b.first[j] + costs[i, b.first[j] : j + 1].min() for j in range(b.size)]
     for j in (n for n in range(b.size) if b.first[n] == n):
         distance[:, j] = [i - a.first[i] + costs[a.first[i] : i + 1, j].min() for i in range(a.size)]
-    firsts = np.array(b.first)
     for m in (k for k in a.keyroots if a.first[k] != k):
         for n in (k for k in b.keyroots if b.first[k] != k):
-            _forests(a, b, m, n, firsts, costs, distance)
+            _forests(a, b, (m, n), costs, distance)
     return float(distance[-1, -1])
 
 
-def _forests(a: Tree, b: Tree, m: int, n: int, firsts: npt.NDArray[np.int64], costs: Costs, distance: Costs) -> None:
-    """Fill in the distances of all subtrees on the leftmost paths of key roots `m` and `n`, a row at a time."""
+def _forests(a: Tree, b: Tree, roots: tuple[int, int], costs: Costs, distance: Costs) -> None:
+    """Fill in the distances of all subtrees on the leftmost paths of two key roots, a row at a time."""
+    m, n = roots
     top, left = a.first[m], b.first[n]
     width = n - left + 1
     steps = np.arange(width + 1, dtype=np.float64)
-    starts = firsts[left : n + 1]
+    starts = np.array(b.first[left : n + 1])
     leftmost = starts == left
     before = starts - left  # how many nodes stand left of each subtree
     forest = np.empty((m - top + 2, width + 1))

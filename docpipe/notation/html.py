@@ -113,8 +113,8 @@ def place(rows: Sequence[Sequence[Written]], boxes: Box | None = None) -> list[C
 
 
 def to_html(rows: int, columns: int, cells: Sequence[Cell]) -> str:
-    """Cells as HTML: rows of header cells at the top in <thead>, others in <tbody>; a place without a cell is empty."""
-    taken = set()
+    """Cells as HTML: header rows at the top in <thead>, others in <tbody>; a place without a cell is empty."""
+    taken: set[tuple[int, int]] = set()
     for cell in cells:
         for r in range(cell.row, min(rows, cell.row + cell.row_span)):
             taken.update((r, c) for c in range(cell.column, min(columns, cell.column + cell.column_span)))

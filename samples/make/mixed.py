@@ -10,7 +10,7 @@ from pathlib import Path
 import drawings
 import paper
 import pymupdf
-from typesetting import SAMPLES, box_of, compile_pdf, plain_text, table_cells, table_html, typst_text, write_truth
+from typesetting import SAMPLES, box_of, compile_pdf, hyphens_as_in_tex, plain_text, table_cells, table_html, typst_text, write_truth
 
 MOLECULES = {  # drawing: (SMILES, bold number in the paper, figure, how it is drawn)
     "m1": (drawings.GUAIACOL, "1", "f1", "text"),
@@ -77,7 +77,9 @@ def typeset(output: Path) -> tuple[dict, list[dict]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, blocks = markup(folder)
-        return compile_pdf(source, folder, output), blocks
+        marks = compile_pdf(source, folder, output)
+    hyphens_as_in_tex(output)
+    return marks, blocks
 
 
 def markup(folder: Path) -> tuple[str, list[dict]]:

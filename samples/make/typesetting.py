@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+import pymupdf
 import typst
 
 HERE = Path(__file__).resolve().parent
@@ -115,6 +116,21 @@ def compile_pdf(source: str, folder: Path, output: Path) -> dict[str, dict]:
     output.write_bytes(data)
     found = json.loads(compiler.query("<at>", field="value"))
     return {mark["id"]: mark for mark in found}
+
+
+def hyphens_as_in_tex(pdf: Path) -> None:
+    """Let hyphens at line ends read as U+002D, as in PDFs from TeX and word processors; Typst writes U+00AD."""
+    with pymupdf.open(pdf) as document:
+        for xref in range(1, document.xref_length()):
+            if document.xref_is_stream(xref):
+                stream = document.xref_stream(xref) or b""
+                changed = stream.replace(b"ActualText<FEFF00AD>", b"ActualText<FEFF002D>")
+                if b"beginbfchar" in stream:
+                    changed = changed.replace(b"> <00AD>", b"> <002D>")
+                if changed != stream:
+                    document.update_stream(xref, changed)
+        data = document.tobytes(deflate=True, no_new_id=True)
+    pdf.write_bytes(data)
 
 
 def box_of(marks: dict[str, dict], name: str) -> tuple[int, list[float]]:

@@ -160,8 +160,7 @@ def main() -> None:
                 rows[engine].append(score(read, file))
                 if log:
                     log.write(
-                        json.dumps({"set": name, "file": file.name, "engine": engine, **vars(rows[engine][-1])})
-                        + "\n"
+                        json.dumps({"set": name, "file": file.name, "engine": engine, **vars(rows[engine][-1])}) + "\n"
                     )
         for engine, scores in rows.items():
             print(f"| {name} | {len(files)} | {engine} | {summary(scores)} |", flush=True)

@@ -24,7 +24,8 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region", "convert", "pages", "read",
+    "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region",
+    "convert", "pages", "read",
 ]  # fmt: skip
 
 

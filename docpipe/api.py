@@ -1,10 +1,10 @@
 """The Python API: convert a document, read its tables or molecules, go through its pages as they finish.
 
-    import docpipe
-    document = docpipe.convert("a.pdf")
-    document.tables[0].to_pandas()
-    for found in docpipe.read("a.pdf", kinds=["table"]):
-        print(found.reading.content.html)
+import docpipe
+document = docpipe.convert("a.pdf")
+document.tables[0].to_pandas()
+for found in docpipe.read("a.pdf", kinds=["table"]):
+    print(found.reading.content.html)
 """
 
 from __future__ import annotations
@@ -110,8 +110,10 @@ class Found:
     @property
     def text(self) -> str:
         """What was read, as its canonical string; '' when nothing could be."""
-        return "" if isinstance(self.reading.content, PictureContent) and self.region.kind in UNREAD_AS_PICTURE else (
-            canonical(self.reading.content)
+        return (
+            ""
+            if isinstance(self.reading.content, PictureContent) and self.region.kind in UNREAD_AS_PICTURE
+            else (canonical(self.reading.content))
         )
 
 
@@ -144,7 +146,8 @@ def read(
     """
     several = [source] if isinstance(source, str | Path | bytes) else list(source)
     whole = as_pipeline(pipeline, model, language)
-    found, errors = Readings(), []
+    found: list[Found] = []
+    errors: list[ErrorItem] = []
     for one in several:
         name = "bytes" if isinstance(one, bytes) else str(one)
         run = reading_run(_ref(one, password), whole, task, wanted=pages)

@@ -10,7 +10,7 @@ Units: boxes are in points (1/72 inch) on the page as displayed, origin top left
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from music21.stream import Score
     from rdkit.Chem import Mol
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION: Final = "1.0"
 
 Kind = Literal[
     "title", "heading", "paragraph", "list_item", "caption", "footnote", "header", "footer",

@@ -65,7 +65,11 @@ class Pipeline:
 
     @classmethod
     def from_toml(
-        cls, where: str | Path, *, settings: Mapping[str, Mapping[str, object]] | None = None, language: str | None = None
+        cls,
+        where: str | Path,
+        *,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        language: str | None = None,
     ) -> Pipeline:
         """A pipeline that ships with docpipe, by name, or one in a TOML file.
 

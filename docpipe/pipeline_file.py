@@ -91,7 +91,9 @@ def check_stage(entry: StageEntry, place: int) -> None:
         model = settings_model(entry.use)
     except DocpipeError as error:
         problem = InitErrorDetails(
-            type=PydanticCustomError("stage", "{detail}", {"detail": error.detail}), loc=("stage", place, "use"), input=entry.use
+            type=PydanticCustomError("stage", "{detail}", {"detail": error.detail}),
+            loc=("stage", place, "use"),
+            input=entry.use,
         )
         raise ValidationError.from_exception_data("pipeline", [problem]) from error
     try:

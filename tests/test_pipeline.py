@@ -142,7 +142,9 @@ def test_lines_are_found_in_nested_tables():
 
 
 def test_settings_reach_the_engines_that_are_used():
-    made = Pipeline.from_toml("default", settings={"paligemma": {"model": "somewhere"}, "other": {"x": 1}}, language="de")
+    made = Pipeline.from_toml(
+        "default", settings={"paligemma": {"model": "somewhere"}, "other": {"x": 1}}, language="de"
+    )
     stage = next(e for e in made.file.stage if e.use == "recognize")
     assert stage.settings["settings"] == {"paligemma": {"model": "somewhere"}}
     assert stage.settings["language"] == "de"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,10 +23,19 @@ def pipelines() -> None:
 @app.command()
 def schema(
     name: Annotated[str, typer.Argument(metavar="[document|pipeline|manifest]", help="Which schema.")] = "document",
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="DIR", help="Make all schemas anew, into DIR.")
+    ] = None,
 ) -> None:
-    """Print a published JSON Schema."""
+    """Print a published JSON Schema, or make all of them anew from the models."""
+    from docpipe.export.schema import schema_text, write_schemas
+    from docpipe.pipeline_file import pipeline_schema
     from docpipe.resources import resource, resource_names
 
+    if write is not None:
+        write_schemas(write)
+        (write / "pipeline.v1.json").write_text(schema_text(pipeline_schema()), encoding="utf-8")
+        return
     names = [file.split(".", 1)[0] for file in resource_names("schemas")]
     if name not in names:
         raise DocpipeError("DP203", name, "schemas: " + ", ".join(names))

@@ -21,14 +21,23 @@ Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="PDFs, ima
 PipelineName = Annotated[
     str, typer.Option("--pipeline", "-p", metavar="NAME|FILE", help="A pipeline's name, or the path of a TOML file.")
 ]
-Pages = Annotated[str | None, typer.Option("--pages", metavar="RANGE", help="Pages such as 3-7 or 1,4-6; others are skipped.")]
+Pages = Annotated[
+    str | None, typer.Option("--pages", metavar="RANGE", help="Pages such as 3-7 or 1,4-6; others are skipped.")
+]
 Model = Annotated[
-    str | None, typer.Option("--model", metavar="NAME|FOLDER", help="A PaliGemma 2 checkpoint: registered, a folder, or a hub name.")
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME|FOLDER", help="A PaliGemma 2 checkpoint: registered, a folder, or a hub name."
+    ),
 ]
 Password = Annotated[str | None, typer.Option("--password", help="Of encrypted PDFs.")]
 Language = Annotated[str | None, typer.Option("--language", metavar="XX", help="Of prompts, two letters.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes [default: one a core, at most 4].")]
-PageDeadline = Annotated[float, typer.Option("--page-deadline", min=0.1, metavar="SECONDS", help="A page may take so long.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes [default: one a core, at most 4].")
+]
+PageDeadline = Annotated[
+    float, typer.Option("--page-deadline", min=0.1, metavar="SECONDS", help="A page may take so long.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

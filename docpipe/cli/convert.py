@@ -38,17 +38,21 @@ def convert(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The folder to write into.")],
     pipeline: PipelineName = "default",
     pages: Pages = None,
-    to: Annotated[str, typer.Option("--to", metavar="LIST", help="Formats beside document.json, such as md,html,overlay.")] = "md",
+    to: Annotated[
+        str, typer.Option("--to", metavar="LIST", help="Formats beside document.json, such as md,html,overlay.")
+    ] = "md",
     model: Model = None,
     language: Language = None,
     jobs: Jobs = None,
     password: Password = None,
     page_deadline: PageDeadline = 60.0,
     deadline: Annotated[
-        float, typer.Option("--deadline", min=0.1, metavar="SECONDS", help="Without a page read, a document is given up.")
+        float,
+        typer.Option("--deadline", min=0.1, metavar="SECONDS", help="Without a page read, a document is given up."),
     ] = 100.0,
     memory: Annotated[
-        float | None, typer.Option("--memory", min=0.5, metavar="GB", help="Address space of a worker, in 10^9 bytes.")
+        float | None,
+        typer.Option("--memory", min=0.5, metavar="GB", help="Address space of a worker, in 10^9 bytes."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: AsJson = False,

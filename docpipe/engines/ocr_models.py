@@ -187,9 +187,7 @@ def cut(pixels: Pixels, corners: NDArray[np.float32]) -> Pixels:
     down = max(1, int(max(np.linalg.norm(corners[0] - corners[3]), np.linalg.norm(corners[1] - corners[2]))))
     target = np.array([[0, 0], [across, 0], [across, down], [0, down]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners, target)
-    level = cv2.warpPerspective(
-        pixels, matrix, (across, down), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    level = cv2.warpPerspective(pixels, matrix, (across, down), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     width = max(STEP, -(-across * LINE_HEIGHT // down))
     shrinking = cv2.INTER_AREA if down > 1.5 * LINE_HEIGHT else cv2.INTER_LINEAR
     return cv2.resize(level, (width, LINE_HEIGHT), interpolation=shrinking)  # type: ignore[return-value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -112,14 +113,12 @@ def is_read(sheet: Sheet) -> bool:
     return _key(sheet, sheet.page.rotation) in _READ
 
 
-def read_part(sheet: Sheet, box: Box, threads: int = 1) -> PageReading:
-    """A part of a page alone."""
+def read_part(sheet: Sheet, box: Box, read_rows: Callable[[Image.Image], list[list[ReadLine]]]) -> PageReading:
+    """A part of a page alone, its rotation undone. read_rows: reads an upright image."""
     clipping = sheet.clip(box, DPI)
     scale = 72 / clipping.dpi
-    image = turned(clipping.image, sheet.page.rotation)
+    rows = read_rows(turned(clipping.image, sheet.page.rotation))
     size = clipping.image.width * scale, clipping.image.height * scale
-    pixels = np.asarray(image)
-    rows = rows_of_letters(read_strips(pixels, find_strips(pixels, threads), threads))
     frame = Frame((360 - sheet.page.rotation) % 360, *size)
     return PageReading(_on_page(rows, frame, scale, (box.x0, box.y0)), clipping.dpi)
 

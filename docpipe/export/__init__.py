@@ -1,4 +1,4 @@
-"""Exports: what is made of a document alone, by name. Each format is a file here that is loaded when it is asked for."""
+"""Exports: what is made of a document alone, by name. Each format is a file here, loaded when it is asked for."""
 
 from __future__ import annotations
 

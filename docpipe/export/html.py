@@ -61,7 +61,9 @@ def write(document: Pages, folder: Path, source: SourceRef | None = None) -> lis
 
 def shown(text: str) -> str:
     """Text without the control characters that HTML has no place for."""
-    return "".join(c for c in text if c in "\t\n" or (c >= " " and not "\x7f" <= c <= "\x9f" and not "\ud800" <= c <= "\udfff"))
+    return "".join(
+        c for c in text if c in "\t\n" or (c >= " " and not "\x7f" <= c <= "\x9f" and not "\ud800" <= c <= "\udfff")
+    )
 
 
 def _grouped(kind: str) -> str:

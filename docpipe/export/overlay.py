@@ -61,7 +61,9 @@ def _add_page(drawn: Any, source: Source, page: Page) -> None:
     for region in page.regions:
         _draw(sheet, region)
     if page.error is not None:
-        sheet.insert_textbox(pymupdf.Rect(20, 20, width - 20, 120), f"{page.error.code} {page.error.message}", fontsize=10)
+        sheet.insert_textbox(
+            pymupdf.Rect(20, 20, width - 20, 120), f"{page.error.code} {page.error.message}", fontsize=10
+        )
     sheet.insert_text((6, height - 4), LEGEND, fontsize=5.5, color=OTHER)
 
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from docpipe.document import TableContent
+from docpipe.document import MoleculeContent, ScoreContent, TableContent
 from docpipe.export.atomic import write_whole
-from docpipe.export.flow import FIGURES, Item, alt_text, flow, unread
+from docpipe.export.flow import Block, Item, PageLost, flow
 from docpipe.export.json import Pages
+from docpipe.export.runs import clean, one_line, text_of
+from docpipe.export.tables import grid, lost_texts, trusted
 from docpipe.source import SourceRef
 
 FILE = "document.txt"
 
 
 def render(document: Pages) -> Iterator[str]:
-    """The document as pieces of text, a block each."""
-    for number, item in enumerate(item for item in flow(document) if _block(item)):
-        yield ("\n\n" if number else "") + _block(item)
-    yield "\n"
+    """The document as pieces of text."""
+    last = ""
+    for item in flow(document.pages):
+        if text := _block(item):
+            kind = item.kind if isinstance(item, Block) else ""
+            tight = kind == last == "list_item"
+            yield ("\n" if last and not tight else "") + text + "\n"
+            last = kind or "page"
 
 
 def write(document: Pages, folder: Path, source: SourceRef | None = None) -> list[Path]:  # noqa: ARG001
@@ -27,23 +33,30 @@ def write(document: Pages, folder: Path, source: SourceRef | None = None) -> lis
 
 
 def _block(item: Item) -> str:
-    content = item.region.reading.content if item.region.reading else None
-    said = unread(item.region)
+    if isinstance(item, PageLost):
+        return f"[{item.notice}]"
+    if not isinstance(item, Block):
+        return ""
+    notice = f"[{item.notice}]" if item.notice else ""
+    return "\n".join(part for part in (_content(item), notice, one_line(text_of(item.caption_runs))) if part)
+
+
+def _content(block: Block) -> str:
+    content = block.content
+    if block.unread is not None:
+        return ""
     if isinstance(content, TableContent):
-        body = table_rows(content)
-        text = "\n".join("\t".join(" ".join(cell.split()) for cell in row) for row in body)
-    elif said is not None:
-        text = said
-    elif item.region.kind in FIGURES and not item.text:
-        text = "" if item.caption else f"[{alt_text(item)}]"
-    else:
-        text = item.text
-    return f"{text}\n{item.caption}".strip() if item.caption else text
-
-
-def table_rows(table: TableContent) -> list[list[str]]:
-    """A table's texts by row and column; a spanning cell's stands at its top left corner alone."""
-    rows = [["" for _ in range(table.columns)] for _ in range(table.rows)]
-    for cell in table.cells:
-        rows[cell.row][cell.column] = cell.text
-    return rows
+        rows = ["\t".join(row).rstrip() for row in grid(trusted(content))]
+        return "\n".join([*rows, *lost_texts(content)])
+    if isinstance(content, MoleculeContent):
+        return one_line(content.smiles)
+    if isinstance(content, ScoreContent):
+        return clean(content.kern).strip("\n")
+    if block.content_is_picture or content is None:
+        return f"[{block.alternative}]"
+    if block.kind == "code":
+        return block.text
+    mark = "" if block.kind != "list_item" else f"{block.ordinal}. " if block.ordinal is not None else "- "
+    indent = "  " * (block.level - 1) if mark else ""
+    note = f"[{block.note.split('-', 1)[-1]}] " if block.note else ""
+    return f"{indent}{mark}{note}{one_line(block.text)}"

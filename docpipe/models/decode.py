@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from docpipe.models.network import Cache, as_bias
+from docpipe.models.small import MAX_ROWS, SmallStep
 
 if TYPE_CHECKING:
     from docpipe.models.network import Network
@@ -39,6 +41,7 @@ class Prefilled:
     positions: Tensor
     bias: Tensor | None
     logits: Tensor
+    small: SmallStep | None = None
 
     def keep(self, rows: Tensor) -> None:
         """Keep these rows of the batch, in this order; a row may be named more than once."""
@@ -69,13 +72,28 @@ def prefill(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], 
             real[row, given - longest : given - len(prompt)] = False
         bias, positions = as_bias(real, x.dtype)[:, None], real[:, :given].cumsum(1)
     hidden = network(x, positions, cache, None if bias is None else bias[..., :given])
-    return Prefilled(cache, positions[:, -1], bias, network.logits(hidden[:, -1]))
+    return Prefilled(cache, positions[:, -1], bias, network.logits(hidden[:, -1]), small_step(network))
+
+
+_SMALL: WeakKeyDictionary[Network, SmallStep] = WeakKeyDictionary()
+"""Steps by network; they hold weights of their own, so a network must not change once it has answered."""
+
+
+def small_step(network: Network) -> SmallStep | None:
+    """The step that pays for a small network, made once; None for others."""
+    if not SmallStep.fits(network):
+        return None
+    if network not in _SMALL:
+        _SMALL[network] = SmallStep(network)
+    return _SMALL[network]
 
 
 def step(network: Network, state: Prefilled, tokens: Tensor) -> Tensor:
     """Take one token a row, tokens: [B]; give the logits [B, V] of the next."""
     state.positions = state.positions + 1
     bias = None if state.bias is None else state.bias[..., : state.cache.length + 1]
+    if state.small is not None and len(tokens) <= MAX_ROWS:
+        return state.small(state.cache, tokens, state.positions, bias)
     # Every slot up to the current one is seen: training had no sliding window, so neither has this.
     hidden = network(network.embed(tokens[:, None]), state.positions[:, None], state.cache, bias)
     return network.logits(hidden[:, 0])

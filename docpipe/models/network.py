@@ -88,9 +88,7 @@ class NetworkConfig:
             raise ValueError(f"activation {text['hidden_activation']} is not Gemma 2's gelu_pytorch_tanh")
         layers = text.get("num_hidden_layers", 26)
         kinds = text.get("layer_types")
-        sliding = (
-            tuple(k == "sliding_attention" for k in kinds) if kinds else tuple(i % 2 == 0 for i in range(layers))
-        )
+        sliding = tuple(k == "sliding_attention" for k in kinds) if kinds else tuple(i % 2 == 0 for i in range(layers))
         rope: dict[str, Any] = text.get("rope_parameters") or {}
         return cls(
             vision=VisionConfig(
@@ -311,12 +309,16 @@ class Network(nn.Module):
 
     def turns(self, positions: Tensor, last: int) -> Tensor:
         """Rotary turns for positions [B, T], complex [B, T, 1, E / 2]; the table grows to `last` as needed."""
-        t = self.config.text
         if self._turns is None or self._turns.shape[0] <= last:
-            speeds = 1.0 / t.rope_base ** (torch.arange(0, t.head, 2, dtype=torch.float32) / t.head)
-            angles = torch.arange(max(last, 1024) * 3 // 2, dtype=torch.float32)[:, None] * speeds
-            self._turns = torch.polar(torch.ones_like(angles), angles)[:, None].to(positions.device)
+            self._turns = turn_table(self.config.text, max(last, 1024) * 3 // 2).to(positions.device)
         return self._turns[positions]
+
+
+def turn_table(config: TextConfig, count: int) -> Tensor:
+    """Rotary turns of the positions 0..count - 1 as complex numbers [count, 1, E / 2]."""
+    speeds = 1.0 / config.rope_base ** (torch.arange(0, config.head, 2, dtype=torch.float32) / config.head)
+    angles = torch.arange(count, dtype=torch.float32)[:, None] * speeds
+    return torch.polar(torch.ones_like(angles), angles)[:, None]
 
 
 def prefix_lm_mask(causal: Tensor, real: Tensor | None = None) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from docpipe.document import Metadata, Page, SourceInfo
-from docpipe.errors import DocpipeError
 from docpipe.engines.statistics import SAMPLED_PAGES, statistics
+from docpipe.errors import DocpipeError
 from docpipe.run.pages import parse_pages, skipped_page
 from docpipe.sheet import Statistics, close_source
 from docpipe.source import Source, SourceRef
@@ -23,7 +23,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Opening:
-    """What the first look found: the file, what it states of itself, its statistics, the pages wanted and the others."""
+    """What the first look found: the file, what it states, its statistics, the pages wanted and the others."""
 
     info: SourceInfo
     metadata: Metadata
@@ -33,7 +33,7 @@ class Opening:
 
 
 def look(at: Look) -> Opening:
-    """Open a document and look through it. Raises DP101 to DP112 when it cannot be opened, DP204 for a bad range."""
+    """Open a document and look through it. Raises DP101 to DP112 for one that cannot be opened, DP204 for the range."""
     try:
         return _look(at)
     except DocpipeError:

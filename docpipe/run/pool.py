@@ -131,7 +131,7 @@ class Pool:
             if error is not None:
                 self._abandon()
                 for number in order:
-                    yield ready.pop(number, None) or _failed(number, error)
+                    yield ready.pop(number) if number in ready else _failed(number, error)
                 return
             while waiting and len(self._busy) < self._count and (len(ready) <= AHEAD or not self._busy):
                 self._start(waiting.popleft())
@@ -191,9 +191,7 @@ class Pool:
         else:
             self._idle.append(worker)
 
-    def _lost(
-        self, worker: _Worker, waiting: deque[Job], why: Callable[[str], DocpipeError]
-    ) -> Iterator[Finished]:
+    def _lost(self, worker: _Worker, waiting: deque[Job], why: Callable[[str], DocpipeError]) -> Iterator[Finished]:
         """A worker is lost with its job. The page it was at failed; when several were open each is tried alone."""
         job = worker.job
         assert job is not None

@@ -1,4 +1,4 @@
-"""Runs a pipeline over one document: pages in order, in this process or in worker processes, and what is said at the end.
+"""Runs a pipeline over one document: pages in order, worked on here or in other processes, and what is said at the end.
 
 The pages come out one at a time (`DocumentRun.pages`); status, errors, metadata and the manifest are there once they
 have. Memory is bounded by the pages in flight.
@@ -43,9 +43,9 @@ class DocumentRun:
         pool: Pool | None = None,
         deadline: float = DEADLINE,
     ) -> None:
-        """Take the first look at the source. wanted: page range; others are skipped. pool: the workers that open it and work on its
-        pages; without one all is done in this process, where nothing can be killed. deadline: seconds without a page
-        read after which the pages left are given up.
+        """Take the first look at the source. wanted: page range; others are skipped. pool: the workers that open it and
+        work on its pages; without one all is done in this process, where nothing can be killed. deadline: seconds
+        without a page read after which the pages left are given up.
 
         Raises DocpipeError when the source cannot be opened (DP101 to DP112) or the range is not one (DP204).
         """

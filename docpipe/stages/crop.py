@@ -1,4 +1,4 @@
-"""The stage that takes a page as one region: an image given by itself is what it is said to be, no layout runs on it."""
+"""The stage that takes a page as one region: an image given by itself is what it is said to be, without layout."""
 
 from __future__ import annotations
 

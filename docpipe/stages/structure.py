@@ -99,8 +99,7 @@ def _flow(page: Page) -> list[Region]:
     return [
         r
         for r in page.regions
-        if r.kind not in FLOATS
-        and not (r.box.width < LABEL and any(f.y0 < r.box.center[1] < f.y1 for f in figures))
+        if r.kind not in FLOATS and not (r.box.width < LABEL and any(f.y0 < r.box.center[1] < f.y1 for f in figures))
     ]
 
 

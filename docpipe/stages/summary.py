@@ -45,7 +45,9 @@ class Summary:
     def _drop_references(self) -> None:
         """Of several bibliographies (a book has one a chapter) the last is the document's."""
         self._skeletons = [
-            page if page.number <= FIRST_PAGES else page.replace_regions([r for r in page.regions if r.kind == "heading"])
+            page
+            if page.number <= FIRST_PAGES
+            else page.replace_regions([r for r in page.regions if r.kind == "heading"])
             for page in self._skeletons
         ]
 

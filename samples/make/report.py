@@ -98,7 +98,7 @@ STYLE = r"""
       if not starts.contains(n) { let before = query(selector(<chapter>).before(here()))
         let name = if before.len() > 0 { before.last().value } else { "Contents" }
         if calc.even(n) { grid(columns: (1fr, auto), emph[%(title)s], []) } else { grid(columns: (1fr, auto), [], emph(name)) }
-        v(-7pt); line(length: 100%%, stroke: 0.4pt) } } },
+        v(-3pt); line(length: 100%%, stroke: 0.4pt) } } },
   footer: context { let n = here().page(); if n > 1 { align(center, text(size: 9pt)[#n]) } })
 #set heading(numbering: "1.1.1")
 #show heading.where(level: 1): it => { pagebreak(weak: true); block(above: 0pt, below: 1.6em, text(size: 19pt, weight: "bold", it)) }
@@ -167,11 +167,11 @@ def main() -> None:
             head(2, f"{first}.{second}", section)
             for third, part in enumerate(prose.random.sample(["Method", "Observations", "Comparison", "Doubts", "Remarks"], 3), 1):
                 head(3, f"{first}.{second}.{third}", part)
-                for index in range(prose.random.randint(4, 6)):
+                for index in range(prose.random.randint(3, 4)):
                     paragraph()
                     if index == 1 and third == 1:
                         itemize()
-                    if index == 2 and third != 3:
+                    if index == 2 and third != 2:
                         tabulate()
     with tempfile.TemporaryDirectory() as name:
         marks = compile_pdf("\n".join(out), Path(name), SAMPLES / "report.pdf")

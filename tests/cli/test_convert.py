@@ -62,7 +62,9 @@ def test_two_sources_of_one_stem_get_two_folders_and_json_tells_all(docpipe_cli,
 
 
 def test_pages_left_out_are_skipped_and_nothing_is_missing(docpipe_cli, tmp_path):
-    ran = docpipe_cli("convert", pdf(tmp_path / "a.pdf", 3), "-o", tmp_path / "out", "--pages", "2", "--to", "json", "-q")
+    ran = docpipe_cli(
+        "convert", pdf(tmp_path / "a.pdf", 3), "-o", tmp_path / "out", "--pages", "2", "--to", "json", "-q"
+    )
     assert ran == (0, "", "")
     assert [p.status for p in read_document(tmp_path / "out" / "a").pages] == ["skipped", "complete", "skipped"]
 

@@ -87,7 +87,9 @@ def test_pipelines_schemas_and_errors_are_printed(docpipe_cli):
 HEAVY = ("torch", "rdkit", "music21", "onnxruntime", "pymupdf", "transformers", "numpy")
 
 
-@pytest.mark.parametrize("code", ["import docpipe", "import sys; sys.argv = ['docpipe', '--help']\nfrom docpipe.cli import main\nmain()"])
+@pytest.mark.parametrize(
+    "code", ["import docpipe", "import sys; sys.argv = ['docpipe', '--help']\nfrom docpipe.cli import main\nmain()"]
+)
 def test_importing_docpipe_and_its_help_load_nothing_heavy(code):
     check = f"import sys, atexit\natexit.register(lambda: print('loaded', *[m for m in {HEAVY} if m in sys.modules]))\n"
     ran = subprocess.run([sys.executable, "-c", check + code], capture_output=True, text=True, check=True)

@@ -60,9 +60,7 @@ def test_the_forward_pass_gives_big_visions_logits(networks: dict[str, Network],
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_greedy_tokens_are_big_visions_over_a_batch_of_unequal_prompts(
-    networks: dict[str, Network], name: str
-) -> None:
+def test_greedy_tokens_are_big_visions_over_a_batch_of_unequal_prompts(networks: dict[str, Network], name: str) -> None:
     z = case(name, "greedy")
     prompts = [row[real == 1].tolist() for row, real in zip(z["text"], z["mask_input"], strict=True)]
     assert sorted(map(len, prompts)) == [5, 9, 12]
@@ -149,9 +147,7 @@ def test_the_whole_set_agrees(name: str) -> None:
     assert np.abs(logits - z["logits"])[real].max() < 2e-3
     z, _ = whole_case(f"{name}_greedy")
     prompts = [row[kept == 1].tolist() for row, kept in zip(z["text"], z["mask_input"], strict=True)]
-    assert [list(a.tokens) for a in generate(network, pixels(z["image"]), prompts, 32, eos=-1)] == z[
-        "tokens"
-    ].tolist()
+    assert [list(a.tokens) for a in generate(network, pixels(z["image"]), prompts, 32, eos=-1)] == z["tokens"].tolist()
     if name == "tiny_3b":
         z, _ = whole_case("tiny_3b_mask_blocks")
         count = len(z["mask_ar"])

@@ -55,9 +55,7 @@ def test_the_bicubic_resize_is_transformers_processor_pixel_for_pixel() -> None:
 
 
 def test_the_resizes_are_not_the_same() -> None:
-    made = {
-        m: np.asarray(resize(noise(150, 90), 56, m)).astype(int) for m in ("bilinear", "bilinear-plain", "bicubic")
-    }  # type: ignore[arg-type]
+    made = {m: np.asarray(resize(noise(150, 90), 56, m)).astype(int) for m in ("bilinear", "bilinear-plain", "bicubic")}  # type: ignore[arg-type]
     assert np.abs(made["bilinear"] - made["bicubic"]).max() > 10
     assert np.abs(made["bilinear"] - made["bilinear-plain"]).max() > 10
 

@@ -109,4 +109,3 @@ def test_skipped_pages_are_listed_with_their_size(pdf):
 def test_a_range_that_is_none_is_refused(pdf, text):
     with pytest.raises(DocpipeError, match="DP204"):
         DocumentRun(pdf, pipeline({"use": "odd_stages:marking"}), wanted=text)
-

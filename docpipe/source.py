@@ -220,7 +220,10 @@ class PdfPage(SourcePage):
         visible = bool(drawn & (_FILLED | _STROKED)) and span.get("alpha", 255) > 0
         origin = pymupdf.Point(span["origin"]) * self._turned if self._turned is not None else span["origin"]
         place = self._box(box)
-        return TextWord("".join(text), place, span["size"], span["font"], tuple(style), visible, origin[1])
+        shown = "".join(text)
+        if span["font"].startswith(_DINGBATS):
+            shown = shown.translate(_DINGBAT_SIGNS)
+        return TextWord(shown, place, span["size"], span["font"], tuple(style), visible, origin[1])
 
     @cached_property
     def _drawings(self) -> tuple[Drawing, ...]:
@@ -260,6 +263,9 @@ class PdfPage(SourcePage):
 
 
 _STYLES = ((1, "superscript"), (2, "italic"), (8, "monospace"), (16, "bold"))
+_DINGBATS = ("ZaDb", "ZapfDingbats")
+_DINGBAT_SIGNS = str.maketrans("348lnuH", "\u2713\u2714\u2718\u25cf\u25a0\u25c6\u2605")
+"""Form fields draw check marks and the like as letters of this font."""
 _FILLED, _STROKED = 16, 32  # MuPDF's FZ_STEXT_FILLED and FZ_STEXT_STROKED
 
 

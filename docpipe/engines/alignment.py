@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,19 +16,32 @@ from docpipe.document import Box
 WORD_GAP = 0.55
 """Words nearer than this many letter sizes are one piece; justified lines reach it, columns seldom stay below."""
 
+TYPED_BLANK = 0.66
+"""A blank of a typewriter face is up to this many letter sizes wide; wider ones are several, or part columns."""
+
 TIGHT_GAP = 0.2
 """A blank of this many letter sizes may part columns where other lines say so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of a table: its box, tight to the letters, and the height of its letters in the same unit."""
+    """A word of a table: its box, tight to the letters, and the height of its letters in the same unit.
+
+    typed: whether it is set in a typewriter face, whose blanks are as wide as its letters.
+    """
 
     text: str
     box: Box
     size: float
     bold: bool = False
     raised: bool = False
+    typed: bool = False
+
+
+def blank_between(a: Token, b: Token) -> float:
+    """How wide the blank between two words is; one blank of a typewriter's counts as narrow as a printer's."""
+    gap = b.box.x0 - a.box.x1
+    return TIGHT_GAP * a.size if a.typed and b.typed and 0 < gap <= TYPED_BLANK * a.size else gap
 
 
 _CURRENCY = re.compile(r"^[$€£¥₤]{1,2}$|^(US|C|A|HK)\$$|^(EUR|USD|GBP)$")
@@ -117,7 +130,7 @@ def without_leaders(tokens: Sequence[Token]) -> list[Token]:
         elif text:
             share = len(text) / len(token.text)
             box = Box(token.box.x0, token.box.y0, token.box.x0 + share * token.box.width, token.box.y1)
-            kept.append(Token(text, box, token.size, token.bold, token.raised))
+            kept.append(replace(token, text=text, box=box))
     return _without_spaced_leaders(kept)
 
 
@@ -159,7 +172,7 @@ def segments_of(row: Sequence[Token], walls: Sequence[float], size: float) -> li
     """The words of a line as segments, parted at wide blanks and at walls (places of rulings between columns)."""
     parts: list[list[Token]] = [[row[0]]]
     for a, b in pairwise(row):
-        gap = b.box.x0 - max(t.box.x1 for t in parts[-1])
+        gap = blank_between(max(parts[-1], key=lambda t: t.box.x1), b)
         walled = any(a.box.center[0] < wall < b.box.center[0] for wall in walls)
         near = gap <= WORD_GAP * max(min(a.size, b.size), 0.7 * size) and not _two_values(a, b, gap)
         glued = (
@@ -246,7 +259,8 @@ def _uncovered(lines: Sequence[Sequence[Segment]], slack: int, size: float) -> l
         for segment in line:
             start, stop = segment.tokens[0].box.x0, segment.tokens[0].box.x1
             for token in segment.tokens[1:]:
-                if token.box.x0 - stop > TIGHT_GAP * size:
+                blank = token.box.x0 - stop
+                if blank > (TYPED_BLANK if token.typed else TIGHT_GAP) * size:
                     events += [(start, 1), (stop, -1)]
                     start = token.box.x0
                 stop = max(stop, token.box.x1)
@@ -286,7 +300,7 @@ def _with_sparse(
 
 def split_at(segment: Segment, places: Sequence[Gutter], size: float) -> list[Segment]:
     """A segment parted where a blank between its words falls into a gutter and is wider than its other blanks."""
-    blanks = [b.box.x0 - a.box.x1 for a, b in pairwise(segment.tokens)]
+    blanks = [blank_between(a, b) for a, b in pairwise(segment.tokens)]
     parts: list[list[Token]] = [[segment.tokens[0]]]
     for (a, b), blank in zip(pairwise(segment.tokens), blanks, strict=True):
         at = any(a.box.x1 <= g.x1 + 0.1 * size and b.box.x0 >= g.x0 - 0.1 * size for g in places)

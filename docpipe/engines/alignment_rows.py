@@ -14,6 +14,10 @@ from itertools import pairwise
 from docpipe.engines.alignment import Segment
 
 
+HALF_LINE = 0.72
+"""Lines nearer than this many letter sizes stand half a line apart: they are of cells set to different heights."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """A segment in the columns `first` to `last`."""
@@ -103,7 +107,7 @@ def begins_row(a: PlacedLine, b: PlacedLine, habits: Habits, size: float, *, hea
     """
     step = b.middle - a.middle
     shared = [(p, q) for c, q in b.columns.items() if (p := a.columns.get(c)) and c in {q.first, p.first}]
-    if step < 0.72 * size and not shared:
+    if step < HALF_LINE * size and not shared:
         return False
     for p, q in shared:
         if (p.first, p.last) != (q.first, q.last) and (p.last - p.first > 0 or q.last - q.first > 0):

@@ -19,7 +19,7 @@ DASH = re.compile(r"^[-–—*·−]\s")
 NUMBERED = re.compile(r"^(\(?(\d{1,3}|[a-zA-Z]|[ivx]{1,5}|[IVX]{1,5})[.)]|\[\d{1,3}\]|\(\w{1,3}\))\s")
 CAPTION = re.compile(
     r"^(supplementary\s+|extended data\s+)?(fig(ure|ura|\.)?|abb(ildung|\.)|table|tab(elle|leau|la|\.)?|scheme|chart"
-    r"|graph|plate|exhibit|diagram|map|listing|algorithm|box|图|表|図)\b\s*\.?\s*([A-Z]{0,2}[\d\-–.]*\d[a-z]?|[IVXLC]+|(?-i:[A-Z]))\b"
+    r"|graph|plate|exhibit|diagram|map|listing|algorithm|box|(?=[图表図]))(\b|[图表図])\s*\.?\s*([A-Z]{0,2}[\d\-–.]*\d[a-z]?|[IVXLC]+|(?-i:[A-Z]))\b"
     r"(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -7,13 +7,14 @@ parts, and, in the head, the columns it is centred over.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 from docpipe.document import Box, Cell
 from docpipe.engines.alignment import Segment, Token, without_leaders
-from docpipe.engines.alignment_rows import Placed, PlacedLine, begins_row, habits_of, is_body
+from docpipe.engines.alignment_rows import HALF_LINE, Placed, PlacedLine, begins_row, habits_of, is_body
 from docpipe.engines.grid_columns import Columns, Separator
 from docpipe.engines.grid_spans import Owners, spanned
 from docpipe.engines.lattice import COVERED, Rule, Rulings
@@ -32,12 +33,20 @@ class Grid:
 
 @dataclass(frozen=True)
 class Row:
-    """Lines that make up a row, and where it lies: the middle of the blank or ruling above and below."""
+    """Lines that make up a row, where it lies, and the rule above it.
+
+    straddled: the columns whose cell in the row above reaches down into this one.
+    """
 
     lines: tuple[PlacedLine, ...]
     top: float
     bottom: float
     above: Rule | None = None
+    straddled: frozenset[int] = frozenset()
+
+    @property
+    def columns(self) -> set[int]:
+        return {column for line in self.lines for column in line.columns}
 
 
 def read_grid(tokens: Sequence[Token], rulings: Rulings) -> Grid | None:
@@ -115,19 +124,25 @@ class _Reader(Columns):
         following = iter(lines)
         habits = habits_of(lines, self.size, len(self.extents))
         ruled = len(self._bands) >= 3 and (len(self._bands) >= 0.4 * len(lines) or self.lattice.framed)
+        ruled = ruled or self._rows_between_rules
         rows: list[Row] = []
+        straddling: dict[PlacedLine, set[int]] = {}
         for rule, unspanned in self._bands:
             band = [next(following) for _ in unspanned]
             groups = [[band[0]]]
             if not ruled or self._several(band):
                 for line in band[1:]:
-                    before = groups[-1][-1]
-                    first = groups[-1][0]
+                    before, first = groups[-1][-1], groups[-1][0]
                     header = line.middle < self.head_bottom
-                    opened = begins_row(
-                        replace(before, placed=_union(first, before)), line, habits, self.size, header=header
-                    )
+                    beside = before
+                    if line.middle - before.middle < HALF_LINE * self.size and not _share(before, line):
+                        # Half a line below a cell that is centred on the height of its row or of two rows.
+                        beside = next((above for above in reversed(groups[-1]) if _share(above, line)), before)
+                    above = replace(before, placed=_union(first, before)) if beside is before else beside
+                    opened = begins_row(above, line, habits, self.size, header=header)
                     if opened:
+                        if beside is not before:
+                            straddling[line] = before.columns.keys() - line.columns.keys()
                         groups.append([line])
                     else:
                         groups[-1].append(line)
@@ -135,8 +150,16 @@ class _Reader(Columns):
                 groups = [list(band)]
             for n, group in enumerate(groups):
                 top, bottom = min(line.top for line in group), max(line.bottom for line in group)
-                rows.append(Row(tuple(group), top, bottom, rule if n == 0 else None))
+                straddled = frozenset(straddling.get(group[0], ()))
+                rows.append(Row(tuple(group), top, bottom, rule if n == 0 else None, straddled))
         return rows
+
+    @cached_property
+    def _rows_between_rules(self) -> bool:
+        """Whether rules part rows, not groups of rows: nearly all bands of several lines have a column with one."""
+        bands = [band for _, band in self._bands[1:] if len(band) > 1]
+        single = sum(min(Counter(p.first for line in band for p in line.placed).values()) == 1 for band in bands)
+        return len(self._bands) >= 4 and len(bands) >= 3 and single >= 0.8 * len(bands)
 
     def _several(self, band: Sequence[PlacedLine]) -> bool:
         """Whether a column of a ruled-off band holds a value on several lines, as rows without rulings do."""
@@ -163,6 +186,8 @@ class _Reader(Columns):
             for placed in (p for line in row.lines for p in line.placed):
                 owners.join((r, placed.first), (r, placed.last))
                 texts.setdefault((r, placed.first), []).append(placed)
+            for c in row.straddled - row.columns:
+                owners.join((r - 1, c), (r, c))
         filled = {(r, c) for (r, c) in texts}
         self._join_unruled(owners, filled, head)
         return self._finish(owners, texts, head)
@@ -248,6 +273,10 @@ def _union(first: PlacedLine, last: PlacedLine) -> tuple[Placed, ...]:
     """What stands in the columns of the row so far: the last line's cells, and the first's where it has none."""
     held = last.columns
     return last.placed + tuple(p for p in first.placed if not any(c in held for c in range(p.first, p.last + 1)))
+
+
+def _share(above: PlacedLine, below: PlacedLine) -> bool:
+    return not above.columns.keys().isdisjoint(below.columns)
 
 
 def _text(placed: Sequence[Placed]) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from docpipe.engines.alignment import Gutter, Segment, Token, gutters, rows_of_tokens, segments_of, split_at
-from docpipe.engines.alignment_rows import Placed
+from docpipe.engines.alignment_rows import HALF_LINE, Placed
 from docpipe.engines.lattice import Lattice, Rule, Rulings, lattice_of
 
 
@@ -48,7 +48,7 @@ class Columns:
         edges = [self.left - 1e3, *(r.place for r in inner), self.right + 1e3]
         tall = 0.5 * (self.bottom - self.top)
         for n, (start, stop) in enumerate(pairwise(edges)):
-            band = [[s for s in line if start <= s.box.center[0] <= stop] for line in self.lines]
+            band = [[s for s in line if start <= s.box.center[0] <= stop] for line in levelled(self.lines, self.size)]
             left = [inner[n - 1]] if n else [r for r in outer if r.place < self.left + slack]
             right = [inner[n]] if n < len(inner) else [r for r in outer if r.place > self.right - slack]
             closed = all(any(r.length > tall for r in side) for side in (left, right)) and len(inner) > 0
@@ -147,3 +147,21 @@ class Columns:
         left = self.separators[column - 1].place if column else self.extents[0][0]
         right = self.separators[column].place if column < len(self.separators) else self.extents[-1][1]
         return left, right
+
+
+def levelled(lines: Sequence[Sequence[Segment]], size: float) -> list[list[Segment]]:
+    """Lines with those half a line apart put together where they do not overlap.
+
+    Cells that are centred on the height of a row stand so beside cells of an even number of lines.
+    """
+    done: list[list[Segment]] = []
+    middle = float("-inf")
+    for line in lines:
+        here = median(s.box.center[1] for s in line)
+        over = done and any(a.box.x0 < b.box.x1 and b.box.x0 < a.box.x1 for a in line for b in done[-1])
+        if done and not over and here - middle < HALF_LINE * size:
+            done[-1] = sorted([*done[-1], *line], key=lambda s: s.box.x0)
+        else:
+            done.append(list(line))
+            middle = here
+    return done

@@ -254,3 +254,8 @@ def total_width(strips: Sequence[Strip]) -> float:
 def _rivals() -> dict[int, list[int]]:
     index = {name: number for number, name in enumerate(_names())}
     return {index[c]: [index[r] for r in rivals if r in index] for c, rivals in RIVALS.items() if c in index}
+
+
+def letters_known() -> frozenset[str]:
+    """The characters that the recognition network can give."""
+    return frozenset(_names())

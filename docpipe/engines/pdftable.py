@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from docpipe.document import Box, Crop, Origin, TableContent
 from docpipe.engines.alignment import Token
 from docpipe.engines.base import Answer, Request
-from docpipe.engines.fragments import Frame, is_bold, main_turn
+from docpipe.engines.fragments import Frame, is_bold, is_monospace, main_turn
 from docpipe.engines.grid import Grid, read_grid
 from docpipe.engines.lattice import Fill, Rulings
 from docpipe.engines.textlayer import TextLayerEngine
@@ -93,6 +93,7 @@ def _tokens(words: Sequence[TextWord], line: TextLine, frame: Frame) -> list[Tok
             word.size,
             is_bold(word),
             "superscript" in word.style,
+            is_monospace(word),
         )
         for word in words
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from docpipe.document import Box, Page, PictureContent, Region
+from docpipe.document import Box, Page, Region
 from docpipe.errors import DocpipeError
 from docpipe.export.atomic import write_whole
 from docpipe.export.flow import is_pictured

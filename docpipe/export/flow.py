@@ -26,6 +26,9 @@ from docpipe.export.tables import merged
 FIGURES: frozenset[Kind] = frozenset(("picture", "chart", "molecule", "score"))
 """Kinds that are shown as pixels too."""
 
+DEEPEST_LIST = 8
+"""Lists are nested this deep at most, whatever their levels say."""
+
 _READ_AS: dict[str, str] = {"table": "table", "molecule": "molecule", "score": "score"}
 """Kinds that are read only when their content has this type; a picture in its place means nobody could."""
 
@@ -43,7 +46,7 @@ class Block:
     """
 
     kind: Kind
-    page: int
+    page: Page
     regions: list[Region]
     content: Content | None = None
     runs: list[Run] = field(default_factory=list)
@@ -86,13 +89,14 @@ class Block:
         return one_line(f"{name_of(self.kind)}, reading in doubt: {self.doubt}") if self.doubt is not None else None
 
     @property
-    def content_is_picture(self) -> bool:
-        return isinstance(self.content, PictureContent)
+    def is_read(self) -> bool:
+        """Whether there is more to it than a picture."""
+        return self.content is not None and not isinstance(self.content, PictureContent)
 
     @property
     def alternative(self) -> str:
         """A figure's words for a person who cannot see it."""
-        return alternative_text(self.regions[0], self.page)
+        return alternative_text(self.regions[0], self.page.number)
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def flow(pages: Iterable[Page]) -> Iterator[Item]:
             if earlier is not None and _goes_on(earlier, region, page.number):
                 new_ends[region.id] = earlier
                 continue
-            block = _block(region, caption, page.number)
+            block = _block(region, caption, page)
             if block is not None:
                 fresh.append(block)
                 held.append(block)
@@ -198,11 +202,11 @@ def _is_read(region: Region) -> bool:
     return isinstance(content, TextContent) and bool(one_line(content.text))
 
 
-def _block(region: Region, caption: Region | None, page: int) -> Block | None:
+def _block(region: Region, caption: Region | None, page: Page) -> Block | None:
     """A region as a block; None for one that is blank, and rightly so."""
     reading = region.reading
     content = reading.content if reading else None
-    block = Block(region.kind, page, [region], content, caption=caption, last_page=page)
+    block = Block(region.kind, page, [region], content, caption=caption, last_page=page.number)
     status = reading.verdict.status if reading else "unchecked"
     why = "; ".join(f.message for f in reading.verdict.findings[:2]) if reading else ""
     if isinstance(content, TextContent | AnswerContent):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from docpipe.document import MoleculeContent, ScoreContent, TableContent
 from docpipe.export.atomic import write_whole
 from docpipe.export.crops import figure_link, pictured
-from docpipe.export.flow import Block, Item, PageLost, flow, is_pictured
+from docpipe.export.flow import DEEPEST_LIST, Block, Item, PageLost, PageStart, flow, is_pictured
 from docpipe.export.json import Pages
 from docpipe.export.runs import Run, clean, one_line, text_of
 from docpipe.export.tables import grid, has_spans, lost_texts, trusted
@@ -32,9 +33,9 @@ _LINE_START = re.compile(r"^(#{1,6}(?=\s|$)|[-+](?=\s|$)|-{2,}|=+\s*$|:?-+:?$|\d
 def render(document: Pages, links: Collection[str] | None = None) -> Iterator[str]:
     """The document as pieces of markdown. links: the crops that there are ("crops/p1.r3.png"); None: all of them."""
     first = True
-    for is_list, items in groupby(flow(document.pages), key=_is_list_item):
-        blocks = [_list(items)] if is_list else (_block(item, links) for item in items)
-        for block in blocks:
+    told = (item for item in flow(document.pages) if not isinstance(item, PageStart))
+    for is_list, items in groupby(told, key=_is_list_item):
+        for block in [_list(items)] if is_list else map(partial(_block, links=links), items):
             if block:
                 yield ("" if first else "\n") + block + "\n"
                 first = False
@@ -81,7 +82,7 @@ def _list(items: Iterable[Item]) -> str:
     for item in items:
         if not isinstance(item, Block):
             continue
-        depth = min(item.level - 1, len(indents) - 1)
+        depth = min(item.level - 1, len(indents) - 1, DEEPEST_LIST)
         mark = "-" if item.ordinal is None else f"{item.ordinal}."
         lines.append(" " * indents[depth] + f"{mark} {_inline(item.runs)}{_doubt(item)}")
         indents[depth + 1 :] = [indents[depth] + len(mark) + 1]
@@ -107,7 +108,7 @@ def _picture(block: Block, links: Collection[str] | None) -> str:
     link = figure_link(region.id)
     if links is None or link in links:
         return f"![{escaped(block.alternative)}]({link})"
-    return _noted(block.alternative) if block.notice is None and block.content_is_picture else ""
+    return _noted(block.alternative) if block.notice is None and not block.is_read else ""
 
 
 def _content(block: Block) -> str:

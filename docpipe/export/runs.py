@@ -46,7 +46,10 @@ def text_of(runs: Iterable[Run]) -> str:
 
 def runs_of(content: TextContent, keep_lines: bool = False) -> list[Run]:
     """A text as runs: its words' styles laid over its canonical string, which alone decides what is said."""
-    text = clean(content.text).strip("\n") if keep_lines else one_line(content.text)
+    # A soft hyphen at the very end parts a word that goes on elsewhere.
+    whole = content.text.rstrip()
+    whole = whole[:-1] + "-" if whole.endswith("\u00ad") else content.text
+    text = clean(whole).strip("\n") if keep_lines else one_line(whole)
     if not any(word.style for word in content.words):
         return [Run(text)] if text else []
     styles: list[frozenset[str]] = [frozenset()] * len(text)

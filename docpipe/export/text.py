@@ -7,7 +7,7 @@ from pathlib import Path
 
 from docpipe.document import MoleculeContent, ScoreContent, TableContent
 from docpipe.export.atomic import write_whole
-from docpipe.export.flow import Block, Item, PageLost, flow
+from docpipe.export.flow import DEEPEST_LIST, Block, Item, PageLost, flow
 from docpipe.export.json import Pages
 from docpipe.export.runs import clean, one_line, text_of
 from docpipe.export.tables import grid, lost_texts, trusted
@@ -52,11 +52,11 @@ def _content(block: Block) -> str:
         return one_line(content.smiles)
     if isinstance(content, ScoreContent):
         return clean(content.kern).strip("\n")
-    if block.content_is_picture or content is None:
+    if not block.is_read:
         return f"[{block.alternative}]"
     if block.kind == "code":
         return block.text
     mark = "" if block.kind != "list_item" else f"{block.ordinal}. " if block.ordinal is not None else "- "
-    indent = "  " * (block.level - 1) if mark else ""
+    indent = "  " * min(block.level - 1, DEEPEST_LIST) if mark else ""
     note = f"[{block.note.split('-', 1)[-1]}] " if block.note else ""
     return f"{indent}{mark}{note}{one_line(block.text)}"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from docpipe.models.network import Cache, as_bias
-from docpipe.models.small import MAX_ROWS, SmallStep
+from docpipe.models.small import SmallStep
 
 if TYPE_CHECKING:
     from docpipe.models.network import Network
@@ -92,7 +92,7 @@ def step(network: Network, state: Prefilled, tokens: Tensor) -> Tensor:
     """Take one token a row, tokens: [B]; give the logits [B, V] of the next."""
     state.positions = state.positions + 1
     bias = None if state.bias is None else state.bias[..., : state.cache.length + 1]
-    if state.small is not None and len(tokens) <= MAX_ROWS:
+    if state.small is not None:
         return state.small(state.cache, tokens, state.positions, bias)
     # Every slot up to the current one is seen: training had no sliding window, so neither has this.
     hidden = network(network.embed(tokens[:, None]), state.positions[:, None], state.cache, bias)

@@ -20,8 +20,13 @@ from docpipe.models.network import turn_table
 if TYPE_CHECKING:
     from docpipe.models.network import Cache, Network, TextLayer
 
-MAX_WIDTH, MAX_VOCABULARY, MAX_ROWS = 256, 8192, 16
+MAX_WIDTH, MAX_VOCABULARY = 256, 8192
 """Beyond these the arithmetic rules, and PyTorch is as fast."""
+
+SMALL_PRODUCT = 1_000_000
+"""Multiplications up to which NumPy's BLAS stays in one thread; larger products go to PyTorch, whose threads are set
+by whoever runs docpipe. With others on the machine its own threads made a product thirty times slower.
+"""
 
 Array = NDArray[np.float32]
 
@@ -46,6 +51,15 @@ class _Layer:
 
 def _turned(weight: Tensor) -> Array:
     return np.ascontiguousarray(weight.detach().numpy().T)
+
+
+def _times(x: Array, weight: Array) -> Array:
+    """[B, in] times [in, out]."""
+    if len(x) * weight.size <= SMALL_PRODUCT:
+        small: Array = np.dot(x, weight)
+        return small
+    large: Array = torch.mm(torch.from_numpy(x), torch.from_numpy(weight)).numpy()
+    return large
 
 
 class SmallStep:
@@ -77,12 +91,12 @@ class SmallStep:
         x = self.words[tokens.numpy()] * self.root
         for layer, (keys, values) in zip(self.layers, cache.layers, strict=True):
             before, after, before_mlp, after_mlp = layer.norms
-            qkv = np.dot(self._normed(x, before), layer.qkv)
+            qkv = _times(self._normed(x, before), layer.qkv)
             mixed = self._attend(qkv, turn, keys.numpy(), values.numpy(), place, hidden)
-            x += self._normed(np.dot(mixed, layer.out), after)
-            inner = _gated(np.dot(self._normed(x, before_mlp), layer.gate_up))
-            x += self._normed(np.dot(inner, layer.down), after_mlp)
-        logits = np.dot(self._normed(x, self.norm), self.head)
+            x += self._normed(_times(mixed, layer.out), after)
+            inner = _gated(_times(self._normed(x, before_mlp), layer.gate_up))
+            x += self._normed(_times(inner, layer.down), after_mlp)
+        logits = _times(self._normed(x, self.norm), self.head)
         if (cap := self.config.final_cap) is not None:
             logits = np.tanh(logits / np.float32(cap)) * np.float32(cap)
         return torch.from_numpy(logits)

@@ -7,7 +7,7 @@ The opposite of kern_system.py, for training and measuring on real **kern. What 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from docpipe.notation.kern_system import gap_recips
@@ -122,15 +122,9 @@ def _tidy(items: list[Event | Change], length: Fraction, meter: Fraction | None)
             alone = sum(1 for e in items if isinstance(e, Event) and e.voice == item.voice) == 1
             full = length == meter if meter else length >= Fraction(3, 2)
             if item.kind == "rest" and alone and full and item.lasts == length:
-                item = Event("whole", "1", marks=item.marks)
-            out.append(_voiced(item, keep.index(item.voice)))
+                item = replace(item, kind="whole", recip="1")
+            out.append(replace(item, voice=keep.index(item.voice)))
     return out
-
-
-def _voiced(event: Event, voice: int) -> Event:
-    return Event(
-        event.kind, event.recip, event.heads, voice, event.beam, event.marks, event.opens, event.closes, event.x
-    )
 
 
 def _interpret(fields: list[str], spines: list[_Spine], staves: list[_Staff], now: Fraction) -> list[_Spine]:

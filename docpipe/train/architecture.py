@@ -1,7 +1,7 @@
 """Nano models: the exact transformers classes of PaliGemma 2 in a small configuration.
 
 SigLIP without its pooling head, one linear projector, Gemma 2 with tied embeddings. Soft-caps: the final one is as in
-PaliGemma 2; the attention one is left out (None) so that training can use fused attention.
+PaliGemma 2; the attention one is left out (None) so that training can use a faster attention.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
     from transformers import PaliGemmaForConditionalGeneration
+
+
+ATTENTION = "docpipe_plain"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Architecture:
 
 
 def build(architecture: Architecture, vocabulary: int) -> PaliGemmaForConditionalGeneration:
-    """A fresh model on the CPU in float32, attention fused for training; `vocabulary` is the number of rows."""
+    """A fresh model on the CPU in float32, with attention for training; `vocabulary` is the number of rows."""
     from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
     a = architecture
@@ -88,44 +91,52 @@ def build(architecture: Architecture, vocabulary: int) -> PaliGemmaForConditiona
         eos_token_id=1,
         bos_token_id=2,
     )
-    register_fused_attention()
+    register_attention()
     model = PaliGemmaForConditionalGeneration._from_config(
-        config, attn_implementation={"vision_config": "sdpa", "text_config": "docpipe_fused"}
+        config, attn_implementation={"vision_config": ATTENTION, "text_config": ATTENTION}
     )
     _start_sparse(model, a)
     return model
 
 
-def register_fused_attention() -> None:
-    """Make scaled_dot_product_attention usable for Gemma 2, which transformers runs eager on account of its soft-cap.
+def register_attention() -> None:
+    """Register plain matrix attention, which transformers' two towers can share in training.
 
-    Only for models without an attention soft-cap; logits agree with the eager path to about 1e-6.
+    For sequences of a hundred tokens on a CPU it is 3 to 4 times faster, forward and backward, than torch's fused
+    kernel in bfloat16. Only for models without an attention soft-cap; the softmax runs in the type of the queries.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
+    from transformers.masking_utils import eager_mask
 
-    AttentionInterface.register("docpipe_fused", _fused)
-    AttentionMaskInterface.register("docpipe_fused", sdpa_mask)
+    AttentionInterface.register(ATTENTION, _attention)
+    AttentionMaskInterface.register(ATTENTION, eager_mask)
 
 
-def _fused(
+def _attention(
     module: Any,  # noqa: ARG001
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor | None,
-    scaling: float | None = None,
+    attention_mask: torch.Tensor | None,
+    scaling: float = 1.0,
     softcap: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    from torch.nn.functional import scaled_dot_product_attention
+    import torch
 
     if softcap is not None:
-        raise ValueError("fused attention has no soft-cap")
+        raise ValueError("this attention has no soft-cap")
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
+    if torch.is_autocast_enabled("cpu"):
+        kind = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(kind), key.to(kind), value.to(kind)
+    with torch.autocast("cpu", enabled=False):
+        scores = torch.matmul(query * scaling, key.transpose(2, 3))
+        if attention_mask is not None:
+            scores = scores + attention_mask.to(scores.dtype)
+        mixed = torch.matmul(scores.softmax(-1), value)
     return mixed.transpose(1, 2), None
 
 

@@ -17,15 +17,21 @@ def main() -> None:
     with pymupdf.open(SAMPLES / "mixed.pdf") as document:
 
         def crop(page: int, box: list[float], dpi: int, margin: float) -> Image.Image:
-            clip = pymupdf.Rect(box) + (-margin, -margin, margin, margin)
+            clip = pymupdf.Rect(box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
             pixels = document[page - 1].get_pixmap(dpi=dpi, clip=clip)
             return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
 
-        crop(small["page"], small["box"], 300, 4).convert("L").save(SAMPLES / "molecule.png", dpi=(300, 300), optimize=True)
-        crop(stereo["page"], stereo["box"], 300, 4).convert("L").save(SAMPLES / "molecule_stereo.png", dpi=(300, 300), optimize=True)
+        crop(small["page"], small["box"], 300, 4).convert("L").save(
+            SAMPLES / "molecule.png", dpi=(300, 300), optimize=True
+        )
+        crop(stereo["page"], stereo["box"], 300, 4).convert("L").save(
+            SAMPLES / "molecule_stereo.png", dpi=(300, 300), optimize=True
+        )
         crop(table["page"], table["box"], 150, 3).save(SAMPLES / "table.png", dpi=(150, 150), optimize=True)
         gray = crop(score["page"], score["box"], 200, 2).convert("L")
-        gray.point(lambda v: 255 if v > 150 else 0).convert("1").save(SAMPLES / "score.png", dpi=(200, 200), optimize=True)
+        gray.point(lambda v: 255 if v > 150 else 0).convert("1").save(
+            SAMPLES / "score.png", dpi=(200, 200), optimize=True
+        )
         crop(1, truth["abstract"]["box"], 200, 3).convert("L").save(SAMPLES / "text.png", dpi=(200, 200), optimize=True)
         palette(crop(1, [0, 0, 595.28, 841.89], 150, 0)).save(SAMPLES / "palette.png", dpi=(150, 150), optimize=True)
     page_one = [b for b in truth["blocks"] if b.get("start", {}).get("page") == 1]

@@ -3,6 +3,8 @@
 Every function returns bytes (SVG or JPEG) and gives the same bytes for the same library versions.
 """
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import io
@@ -156,9 +158,13 @@ def plot() -> tuple[bytes, dict[str, list[float]]]:
         figure, axes = plt.subplots(figsize=(3.25, 2.35))
         line = np.linspace(100, 2400, 80)
         axes.plot(line, 5.9 + 1.15 * np.log2(np.maximum(line, 110) / 110) ** 1.25 / 1.6, color="0.35", lw=0.8)
-        axes.plot(line, 7.4 + 1.15 * np.log2(np.maximum(line, 110) / 110) ** 1.35 / 1.6, color="#b03a2e", lw=0.8, ls="--")
+        axes.plot(
+            line, 7.4 + 1.15 * np.log2(np.maximum(line, 110) / 110) ** 1.35 / 1.6, color="#b03a2e", lw=0.8, ls="--"
+        )
         axes.plot(frequency, before, "o", ms=3.4, mfc="white", mec="0.1", mew=0.8, label="as found")
-        axes.errorbar(frequency, after, yerr=0.35, fmt="s", ms=3.2, color="#b03a2e", lw=0.6, capsize=1.6, label="extracted")
+        axes.errorbar(
+            frequency, after, yerr=0.35, fmt="s", ms=3.2, color="#b03a2e", lw=0.6, capsize=1.6, label="extracted"
+        )
         axes.set_xscale("log")
         axes.set_xlim(100, 2500)
         axes.set_ylim(4, 16)
@@ -214,7 +220,11 @@ def photograph(width: int = 840, height: int = 560, quality: int = 80) -> bytes:
         pore = (sample(x * 5.3 + 0.2, z * 0.11) > 0.74) * 0.06
         base = np.array([0.83, 0.66, 0.44]) * (1 + 0.18 * fibre[..., None])
         ray = np.clip(sample(x * 0.6, z * 0.9) - 0.63, 0, 1)[..., None] * 0.5
-        return base * (1 - late[..., None] * np.array([0.30, 0.42, 0.52])) - pore[..., None] + ray * np.array([0.12, 0.1, 0.06])
+        return (
+            base * (1 - late[..., None] * np.array([0.30, 0.42, 0.52]))
+            - pore[..., None]
+            + ray * np.array([0.12, 0.1, 0.06])
+        )
 
     light = np.array([-3.4, 4.2, -1.2])
 

@@ -1,5 +1,7 @@
 """samples/form.pdf: a printed form with labels, ruled boxes and check boxes, filled through AcroForm fields."""
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import sys
@@ -23,13 +25,17 @@ CHECKS = [
     ("Purpose", [("Concert", True), ("Recording", True), ("Study", False), ("Exhibition", False)]),
     ("Transport", [("by the museum", True), ("by the applicant", False)]),
 ]
-REMARKS = ("Remarks", "The instrument will be tuned by Mr Okonjo-Weiss on the day before each concert. Please lend the low stool as well.")
+REMARKS = (
+    "Remarks",
+    "The instrument will be tuned by Mr Okonjo-Weiss on the day before each concert. Please lend the low stool as well.",
+)
 SMALL_PRINT = ("The applicant is liable for damage from the moment of collection until the return of the instrument. The loan ends at once if "
                "the instrument is moved to a place that is not named above.")  # fmt: skip
 
 
 def main() -> None:
-    out = [f"""#set document(title: "{TITLE}", date: datetime(year: 2025, month: 5, day: 19))
+    out = [
+        f"""#set document(title: "{TITLE}", date: datetime(year: 2025, month: 5, day: 19))
 #set text(font: "TeX Gyre Heros", size: 9.5pt)
 #set page(paper: "a4", margin: (x: 22mm, y: 18mm), footer: grid(columns: (1fr, auto), text(size: 7.5pt)[Form L-12 (05/2025)], text(size: 7.5pt)[Page 1 of 1]))
 #let field(id, label) = [#text(size: 7.5pt)[#label]#v(-7pt)#mark(id, rect(width: 100%, height: 7.5mm, stroke: 0.6pt))]
@@ -39,7 +45,8 @@ def main() -> None:
 #text(size: 16pt, weight: "bold")[{TITLE}]
 #v(1mm)
 Please write in block letters or fill in on the screen. Fields that do not apply stay empty.
-"""]
+"""
+    ]
     values: dict[str, tuple[str, str]] = {}
     for section, rows in SECTIONS:
         out.append(f'#v(3mm)\n#block(fill: luma(225), width: 100%, inset: 4pt, text(weight: "bold")[{section}])\n')
@@ -49,8 +56,12 @@ Please write in block letters or fill in on the screen. Fields that do not apply
                 name = f"f{len(values)}"
                 values[name] = (label, value)
                 cells.append(f'field("{name}", [{label}])')
-            out.append(f"#grid(columns: ({' '.join(f'{share}fr,' for _, _, share in row)}), column-gutter: 5mm, {', '.join(cells)})\n")
-    out.append('#v(3mm)\n#block(fill: luma(225), width: 100%, inset: 4pt, text(weight: "bold")[C. Use and Transport])\n')
+            out.append(
+                f"#grid(columns: ({' '.join(f'{share}fr,' for _, _, share in row)}), column-gutter: 5mm, {', '.join(cells)})\n"
+            )
+    out.append(
+        '#v(3mm)\n#block(fill: luma(225), width: 100%, inset: 4pt, text(weight: "bold")[C. Use and Transport])\n'
+    )
     checks: dict[str, tuple[str, str, bool]] = {}
     for group, choices in CHECKS:
         marks = []
@@ -58,8 +69,12 @@ Please write in block letters or fill in on the screen. Fields that do not apply
             name = f"c{len(checks)}"
             checks[name] = (group, label, on)
             marks.append(f'tick("{name}", [{label}])')
-        out.append(f"#grid(columns: (28mm, {'auto, ' * len(marks)}), column-gutter: 7mm, align: horizon, [{group}:], {', '.join(marks)})\n#v(1mm)\n")
-    out.append(f'#text(size: 7.5pt)[{REMARKS[0]}]#v(-7pt)#mark("remarks", rect(width: 100%, height: 20mm, stroke: 0.6pt))\n')
+        out.append(
+            f"#grid(columns: (28mm, {'auto, ' * len(marks)}), column-gutter: 7mm, align: horizon, [{group}:], {', '.join(marks)})\n#v(1mm)\n"
+        )
+    out.append(
+        f'#text(size: 7.5pt)[{REMARKS[0]}]#v(-7pt)#mark("remarks", rect(width: 100%, height: 20mm, stroke: 0.6pt))\n'
+    )
     out.append(f"#v(2mm)\n#par(justify: true)[#text(size: 8pt)[{SMALL_PRINT}]]\n#v(12mm)\n"
                "#grid(columns: (1fr, 1fr), column-gutter: 20mm, [#line(length: 100%, stroke: 0.6pt)#v(-6pt)#text(size: 7.5pt)[Place and date]], "
                "[#line(length: 100%, stroke: 0.6pt)#v(-6pt)#text(size: 7.5pt)[Signature of the applicant]])\n")  # fmt: skip
@@ -74,8 +89,12 @@ Please write in block letters or fill in on the screen. Fields that do not apply
             for key, (label, value) in [*values.items(), ("remarks", REMARKS)]:
                 box = box_of(places, key)[1]
                 widget = pymupdf.Widget()
-                widget.field_type, widget.field_name, widget.field_label = pymupdf.PDF_WIDGET_TYPE_TEXT, label.replace(" ", "_"), label
-                widget.rect = pymupdf.Rect(box) + (2, 1, -2, -1)
+                widget.field_type, widget.field_name, widget.field_label = (
+                    pymupdf.PDF_WIDGET_TYPE_TEXT,
+                    label.replace(" ", "_"),
+                    label,
+                )
+                widget.rect = pymupdf.Rect(box[0] + 2, box[1] + 1, box[2] - 2, box[3] - 1)
                 widget.field_value, widget.text_font, widget.text_fontsize = value, "Helv", 10
                 if key == "remarks":
                     widget.field_flags = pymupdf.PDF_TX_FIELD_IS_MULTILINE
@@ -84,7 +103,10 @@ Please write in block letters or fill in on the screen. Fields that do not apply
             for key, (group, label, on) in checks.items():
                 box = box_of(places, key)[1]
                 widget = pymupdf.Widget()
-                widget.field_type, widget.field_name = pymupdf.PDF_WIDGET_TYPE_CHECKBOX, f"{group}_{label.replace(' ', '_')}"
+                widget.field_type, widget.field_name = (
+                    pymupdf.PDF_WIDGET_TYPE_CHECKBOX,
+                    f"{group}_{label.replace(' ', '_')}",
+                )
                 widget.rect, widget.field_value = pymupdf.Rect(box), on
                 page.add_widget(widget)
                 boxes.append({"group": group, "label": label, "checked": on, "box": box})

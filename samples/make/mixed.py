@@ -1,16 +1,29 @@
 """samples/mixed.pdf: a born-digital journal paper in two columns, with its truth file."""
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import re
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import drawings
 import paper
 import pymupdf
-from typesetting import SAMPLES, box_of, compile_pdf, hyphens_as_in_tex, plain_text, table_cells, table_html, typst_text, write_truth
+from typesetting import (
+    SAMPLES,
+    box_of,
+    compile_pdf,
+    hyphens_as_in_tex,
+    plain_text,
+    table_cells,
+    table_html,
+    typst_text,
+    write_truth,
+)
 
 MOLECULES = {  # drawing: (SMILES, bold number in the paper, figure, how it is drawn)
     "m1": (drawings.GUAIACOL, "1", "f1", "text"),
@@ -106,7 +119,9 @@ def markup(folder: Path) -> tuple[str, list[dict]]:
                 numbers[1] += 1
             number = {"h0": "", "h1": f"{numbers[0]}", "h2": f"{numbers[0]}.{numbers[1]}"}[kind]
             out.append(f'#{kind}("{name}", {f"[{number}], " if number else ""}[{typst_text(value)}])')
-            blocks.append({"kind": "heading", "level": 2 if kind == "h2" else 1, "number": number, "text": value, "id": name})
+            blocks.append(
+                {"kind": "heading", "level": 2 if kind == "h2" else 1, "number": number, "text": value, "id": name}
+            )
         elif kind == "p":
             assert isinstance(value, str)
             indent = "" if not value.startswith("where ") else "#set par(first-line-indent: 0pt)\n"
@@ -114,7 +129,11 @@ def markup(folder: Path) -> tuple[str, list[dict]]:
             out.append(f"#[{indent}{body}\n\n]" if indent else f"{body}\n")
             blocks.append({"kind": "paragraph", "text": value, "id": name})
         elif kind in ("ul", "ol"):
-            out.append("#block(above: 0.7em, below: 0.7em)[#set par(first-line-indent: 0pt)\n" + items(value, kind, name, 1, blocks) + "]\n")
+            out.append(
+                "#block(above: 0.7em, below: 0.7em)[#set par(first-line-indent: 0pt)\n"
+                + items(value, kind, name, 1, blocks)
+                + "]\n"
+            )
         elif kind == "eq":
             math, text, number = value  # type: ignore[misc]
             out.append(f'#block(width: 100%, above: 0.9em, below: 0.9em)[#grid(columns: (1fr, auto), align: (center + horizon, right + horizon), '
@@ -126,7 +145,9 @@ def markup(folder: Path) -> tuple[str, list[dict]]:
         elif kind == "table":
             out.append(table(str(value)))
             blocks.append({"kind": "table", "id": str(value)})
-    out.append('#[#set par(first-line-indent: 0pt, hanging-indent: 2.2em, leading: 0.42em, spacing: 0.5em)\n#set text(size: 8.2pt)\n')
+    out.append(
+        "#[#set par(first-line-indent: 0pt, hanging-indent: 2.2em, leading: 0.42em, spacing: 0.5em)\n#set text(size: 8.2pt)\n"
+    )
     for number, text in enumerate(paper.REFERENCES, 1):
         out.append(f'#at("r{number}:a")#box(width: 2.2em)[\\[{number}\\]]{typst_text(text)}#at("r{number}:b")\n\n')
     out.append("]\n")
@@ -182,7 +203,9 @@ def items(values: object, kind: str, name: str, level: int, blocks: list[dict]) 
         blocks.append({"kind": "list_item", "level": level, "marker": mark, "text": text, "id": item})
         body = marked(item, text)
         lines.append("[" + body + (items(inner, kind, item, level + 1, blocks) if inner else "") + "],")
-    numbering = f'numbering: "{ {1: "1.", 2: "(a)"}[level] }", '.replace(" ", "", 0) if kind == "ol" else 'marker: [•], '
+    numbering = (
+        f'numbering: "{ {1: "1.", 2: "(a)"}[level] }", '.replace(" ", "", 0) if kind == "ol" else "marker: [•], "
+    )
     call = "enum" if kind == "ol" else "list"
     return f"#{call}({numbering}indent: 0.7em, body-indent: 0.5em, spacing: 0.5em, " + " ".join(lines) + ")"
 
@@ -190,7 +213,11 @@ def items(values: object, kind: str, name: str, level: int, blocks: list[dict]) 
 def draw(folder: Path) -> dict[str, tuple[float, float]]:
     """Write every drawing into `folder`; returns the size in points of each SVG."""
     for name, (smiles, _, _, manner) in MOLECULES.items():
-        svg = drawings.molecule_by_indigo(smiles, bond=12) if manner == "indigo" else drawings.molecule(smiles, text=manner == "text")
+        svg = (
+            drawings.molecule_by_indigo(smiles, bond=12)
+            if manner == "indigo"
+            else drawings.molecule(smiles, text=manner == "text")
+        )
         (folder / f"{name}.svg").write_bytes(svg.replace(b"iso-8859-1", b"UTF-8"))
     (folder / "f3.svg").write_bytes(drawings.plot()[0])
     (folder / "f5.svg").write_bytes(drawings.system(drawings.PIANO))
@@ -199,7 +226,7 @@ def draw(folder: Path) -> dict[str, tuple[float, float]]:
     for file in sorted(folder.glob("*.svg")):
         view = re.search(r'viewBox=["\']([\d. -]+)["\']', file.read_text(encoding="utf-8"))
         assert view is not None
-        x0, y0, width, height = (float(v) for v in view.group(1).split())
+        _, _, width, height = (float(v) for v in view.group(1).split())
         sizes[file.stem] = (width, height)
     return sizes
 
@@ -221,7 +248,9 @@ def figure(name: str, sizes: dict[str, tuple[float, float]]) -> str:
         arrow = ("align(horizon, stack(dir: ttb, spacing: 3pt, text(size: 8pt)[laccase, O#sub[2]], "
                  "box(width: 78pt, height: 4pt, { place(left + horizon, line(length: 76pt, stroke: 0.7pt)); "
                  "place(right + horizon, polygon(fill: black, (0pt, 0pt), (6pt, 2pt), (0pt, 4pt))) }), text(size: 8pt)[pH 5, 25 °C]))")  # fmt: skip
-        body = f"grid(columns: 3, column-gutter: 22pt, align: center + horizon, {drawing('m4')}, {arrow}, {drawing('m5')})"
+        body = (
+            f"grid(columns: 3, column-gutter: 22pt, align: center + horizon, {drawing('m4')}, {arrow}, {drawing('m5')})"
+        )
         return f'#figured(scope: "parent", {{ mark("s1", {body}); {caption} }})\n'
     if name == "f5":
         return f'#figured(where: bottom, scope: "parent", {{ mark("f5", image("f5.svg", width: 160mm)); {caption} }})\n'
@@ -242,7 +271,11 @@ def table(name: str) -> str:
                 f"fill: (x, y) => if y < 2 {{ luma(232) }}, table.header({head}), {body})")  # fmt: skip
         return f'#figured(where: bottom, {{ {caption}; mark("t1", block(width: 100%, {grid})) }})\n'
     if name == "t2":
-        head = table_cells(paper.TABLE_2[:1]) + "table.hline(start: 4, end: 7, stroke: 0.35pt), " + table_cells(paper.TABLE_2[1:2])
+        head = (
+            table_cells(paper.TABLE_2[:1])
+            + "table.hline(start: 4, end: 7, stroke: 0.35pt), "
+            + table_cells(paper.TABLE_2[1:2])
+        )
         rows = table_cells(paper.TABLE_2[2:])
         grid = (f"cells(columns: (1.3fr, 1fr, 1.2fr, 1fr, 0.9fr, 0.9fr, 1fr), stroke: none, inset: (x: 5pt, y: 2.8pt), "
                 f"align: (x, y) => if x == 0 {{ left + horizon }} else {{ center + horizon }}, "
@@ -261,7 +294,11 @@ def truth(marks: dict, blocks: list[dict]) -> dict:
 
     def place(name: str) -> dict:
         mark = marks[name]
-        return {"page": mark["page"], "column": 1 if mark["x"] < middle else 2, "point": [round(mark["x"], 1), round(mark["y"], 1)]}
+        return {
+            "page": mark["page"],
+            "column": 1 if mark["x"] < middle else 2,
+            "point": [round(mark["x"], 1), round(mark["y"], 1)],
+        }
 
     ordered = []
     for block in blocks:
@@ -272,7 +309,9 @@ def truth(marks: dict, blocks: list[dict]) -> dict:
         if block["kind"] in ("paragraph", "list_item"):
             start, end = place(f"{name}:a"), place(f"{name}:b")
             entry |= {"first_words": " ".join(entry["text"].split()[:6]), "start": start, "end": end}
-            entry["over"] = "page" if start["page"] != end["page"] else "column" if start["column"] != end["column"] else None
+            entry["over"] = (
+                "page" if start["page"] != end["page"] else "column" if start["column"] != end["column"] else None
+            )
             notes = re.findall(r"\[\^(\w+)\]", block["text"])
             entry["footnotes"] = [str(list(footnote_order()).index(n) + 1) for n in notes]
         elif block["kind"] == "heading":
@@ -291,7 +330,9 @@ def truth(marks: dict, blocks: list[dict]) -> dict:
     for name, (label, text) in paper.CAPTIONS.items():
         page, box = box_of(marks, f"c-{name}")
         captions.append({"label": label, "text": f"{label} {plain_text(text)}", "of": name, "page": page, "box": box})
-    figures = [dict(zip(("page", "box"), box_of(marks, n), strict=True)) | {"id": n, "kind": k} for n, k in KINDS.items()]
+    figures = [
+        dict(zip(("page", "box"), box_of(marks, n), strict=True)) | {"id": n, "kind": k} for n, k in KINDS.items()
+    ]
 
     tables = []
     for name, rows, heads in (("t1", paper.TABLE_1, 2), ("t2", paper.TABLE_2, 2)):
@@ -385,10 +426,15 @@ def hyphenated(pdf: Path, texts: list[str]) -> list[str]:
     found = []
     with pymupdf.open(pdf) as document:
         lines = [line for page in document for line in page.get_text().splitlines()]
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         start = re.search(r"([\w’]+)[-\u2010\u00ad]$", line.strip())
         end = re.match(r"[\w’]+", following.strip())
-        if start and end and start.group(1) + end.group(0) in words and f"{start.group(1)}-{end.group(0)}" not in compounds:
+        if (
+            start
+            and end
+            and start.group(1) + end.group(0) in words
+            and f"{start.group(1)}-{end.group(0)}" not in compounds
+        ):
             found.append(start.group(1) + end.group(0))
     return found
 

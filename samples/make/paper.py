@@ -3,6 +3,8 @@
 Markup inside strings: *italic*, **bold**, ^{superscript}, _{subscript}, [^key] footnote mark.
 """
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 JOURNAL = "Journal of Wood, String and Sound 14 (2025) 211–214"
@@ -232,7 +234,15 @@ TABLE_1: list[list[Cell]] = [
     [("Sum of all identified compounds", 1, 2), None, "8569", "7181", "6712"],
 ]
 TABLE_2: list[list[Cell]] = [
-    [("Strip", 2, 1), ("*ρ* (kg m^{−3})", 2, 1), ("*E* (GPa)", 2, 1), ("*f*_{0} (Hz)", 2, 1), ("tan *δ* (10^{−3})", 1, 3), None, None],
+    [
+        ("Strip", 2, 1),
+        ("*ρ* (kg m^{−3})", 2, 1),
+        ("*E* (GPa)", 2, 1),
+        ("*f*_{0} (Hz)", 2, 1),
+        ("tan *δ* (10^{−3})", 1, 3),
+        None,
+        None,
+    ],
     [None, None, None, None, "before", "after", "change"],
     ["Treble A", "412", "13.8 ± 0.2", "587.4", "6.12", "8.02", "+31.0%"],
     ["Treble B", "405", "13.1 ± 0.2", "571.9", "6.30", "8.14", "+29.2%"],
@@ -257,5 +267,7 @@ def table_3() -> list[list[Cell]]:
         plain = 11.4 * (65.4 / frequency) ** 0.48
         gain = 1 + 0.10 * max(0.0, step - 20) / 12
         name = names[step % 6] + str(2 + step // 6)
-        rows.append([name, f"{length:.0f}", f"{gauge:.2f}", f"{inharmonicity:.2f}", f"{plain:.1f}", f"{plain * gain:.1f}"])
+        rows.append(
+            [name, f"{length:.0f}", f"{gauge:.2f}", f"{inharmonicity:.2f}", f"{plain:.1f}", f"{plain * gain:.1f}"]
+        )
     return rows

@@ -1,5 +1,7 @@
 """samples/report.pdf: a long report whose prose comes from a small grammar, so that no two pages are alike."""
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import random
@@ -33,7 +35,16 @@ TRENDS = ["rose slowly", "fell by about a tenth", "showed no clear trend", "doub
           "followed the wind rather than the tide", "returned to its former level", "was lower than in any year before"]  # fmt: skip
 CAUSES = ["a run of mild winters", "the deepening of the fairway", "the closure of the old sluice", "two dry summers", "a change of sensor",
           "the storm of January 2017", "new rules for the ferries", "the growth of eelgrass", "the spoil tipped near the point"]  # fmt: skip
-PLACES = ["Marrow Quay", "Gannet Point", "the Old Sluice", "Hollin Reach", "Saltern Creek", "the Bar", "Tern Island", "Cobble Hard"]
+PLACES = [
+    "Marrow Quay",
+    "Gannet Point",
+    "the Old Sluice",
+    "Hollin Reach",
+    "Saltern Creek",
+    "the Bar",
+    "Tern Island",
+    "Cobble Hard",
+]
 HEDGES = ["As far as the record allows", "In most years", "On the whole", "At low water", "Contrary to what was expected",
           "Seen over the whole decade", "Between March and June", "In the inner estuary", "With few exceptions"]  # fmt: skip
 ADVICE = ["repeat the survey at the same state of the tide", "replace the mooring before the autumn gales", "compare both sensors each month",
@@ -113,7 +124,7 @@ def main() -> None:
     prose = Prose(1724)
     out = [STYLE % {"title": TITLE}]
     out.append(
-        f"#v(60mm)\n#align(center)[#text(size: 30pt, weight: \"bold\")[#at(\"title\"){TITLE}]\n\n#v(4mm)#text(size: 14pt)[{SUBTITLE}]\n\n"
+        f'#v(60mm)\n#align(center)[#text(size: 30pt, weight: "bold")[#at("title"){TITLE}]\n\n#v(4mm)#text(size: 14pt)[{SUBTITLE}]\n\n'
         "#v(90mm)#text(size: 11pt)[Marrow Sound Observatory \\ Gannet Point, May 2025]]\n#pagebreak()\n"
         "#outline(depth: 3, title: [Contents], indent: 1.4em)\n"
     )
@@ -126,7 +137,7 @@ def main() -> None:
         name = f"h{len(headings)}"
         headings.append({"level": level, "number": number, "text": text, "id": name})
         chapter = f'\n#metadata("{text}")<chapter>\n' if level == 1 else ""
-        out.append(f"{'=' * level} #at(\"{name}\"){typst_text(text)}{chapter}\n")
+        out.append(f'{"=" * level} #at("{name}"){typst_text(text)}{chapter}\n')
 
     def paragraph() -> None:
         text, name = prose.paragraph(), f"p{len(paragraphs)}"
@@ -165,7 +176,9 @@ def main() -> None:
             paragraph()
         for second, section in enumerate(sections, 1):
             head(2, f"{first}.{second}", section)
-            for third, part in enumerate(prose.random.sample(["Method", "Observations", "Comparison", "Doubts", "Remarks"], 3), 1):
+            for third, part in enumerate(
+                prose.random.sample(["Method", "Observations", "Comparison", "Doubts", "Remarks"], 3), 1
+            ):
                 head(3, f"{first}.{second}.{third}", part)
                 for index in range(prose.random.randint(3, 4)):
                     paragraph()
@@ -180,12 +193,16 @@ def main() -> None:
     write_truth("report", truth(marks, pages, starts, headings, tables, paragraphs, lists))
 
 
-def truth(marks: dict, pages: int, starts: dict[int, str], headings: list, tables: list, paragraphs: list, lists: list) -> dict:
+def truth(
+    marks: dict, pages: int, starts: dict[int, str], headings: list, tables: list, paragraphs: list, lists: list
+) -> dict:
     running = []
     for page in range(4, pages + 1):
         if page not in starts:
             before = [p for p in starts if p < page]
-            running.append({"page": page, "text": TITLE if page % 2 == 0 else starts[max(before)] if before else "Contents"})
+            running.append(
+                {"page": page, "text": TITLE if page % 2 == 0 else starts[max(before)] if before else "Contents"}
+            )
     over = [p for p in paragraphs if marks[f"{p['id']}:a"]["page"] != marks[f"{p['id']}:b"]["page"]]
     return {
         "source": "report.pdf", "pages": pages, "page_size": [595.28, 841.89], "language": "en", "title": TITLE, "subtitle": SUBTITLE,

@@ -1,5 +1,7 @@
 """samples/rotated.pdf: a page with /Rotate 90, a page whose content lies sideways, and a sideways scan."""
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import io
@@ -40,13 +42,15 @@ LETTER = [
 def main() -> None:
     style = '#set text(font: "TeX Gyre Termes", size: 11pt)\n#set smartquote(enabled: false)\n#set par(justify: true)\n'
     wide = (
-        style + f'#set page(paper: "a4", flipped: true, margin: 24mm)\n#align(center, text(size: 15pt, weight: "bold")[{typst_text(HEADING)}])\n'
+        style
+        + f'#set page(paper: "a4", flipped: true, margin: 24mm)\n#align(center, text(size: 15pt, weight: "bold")[{typst_text(HEADING)}])\n'
         f"#v(4mm)\n{typst_text(INTRO)}\n#v(4mm)\n#table(columns: (auto, auto, 1fr, 1fr, auto, 2fr), inset: 6pt, stroke: 0.6pt, "
         f"align: (x, y) => if y < 2 {{ center + horizon }} else {{ left }}, table.header({table_cells(TABLE[:2])}), {table_cells(TABLE[2:])})"
     )
     letter = (
         style + '#set page(paper: "a4", flipped: true, margin: (x: 40mm, y: 34mm))\n'
-        f'#text(size: 16pt, weight: "bold")[{typst_text(LETTER_HEADING)}]\n\n#v(4mm)\n' + "\n\n".join(map(typst_text, LETTER))
+        f'#text(size: 16pt, weight: "bold")[{typst_text(LETTER_HEADING)}]\n\n#v(4mm)\n'
+        + "\n\n".join(map(typst_text, LETTER))
     )
     with tempfile.TemporaryDirectory() as name:
         sheets = []
@@ -64,7 +68,9 @@ def main() -> None:
         pixels = sheets[1][0].get_pixmap(dpi=150)
         image = Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples).rotate(-90, expand=True)
         data = io.BytesIO()
-        scanned(image, 0.5, np.random.default_rng(3), colour=False).save(data, "JPEG", quality=42, optimize=True, dpi=(150, 150))
+        scanned(image, 0.5, np.random.default_rng(3), colour=False).save(
+            data, "JPEG", quality=42, optimize=True, dpi=(150, 150)
+        )
         third.insert_image(third.rect, stream=data.getvalue())  # reads from top to bottom
         out.set_metadata({"producer": "samples", "creationDate": "D:20250601100000Z", "modDate": "D:20250601100000Z"})
         out.save(SAMPLES / "rotated.pdf", garbage=4, deflate=True, no_new_id=True)

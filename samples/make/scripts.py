@@ -1,5 +1,7 @@
 """samples/cjk.pdf (Japanese) and samples/cyrillic.pdf (Russian with a Greek paragraph): subset fonts, own words."""
 
+# ruff: noqa: E501  (running text and Typst templates read best unbroken)
+
 from __future__ import annotations
 
 import sys
@@ -67,7 +69,9 @@ def typeset(name: str, content: dict, font: str, indent: str, languages: list[st
            f"#align(center, text(size: 17pt, weight: \"bold\")[#at(\"title\"){content['title']}])\n#v(6mm)\n"]  # fmt: skip
     for index, (kind, text) in enumerate(content["blocks"]):
         if kind == "heading":
-            out.append(f'#block(above: 1.6em, below: 1em, text(size: 12.5pt, weight: "bold")[#at("b{index}"){typst_text(text)}])\n')
+            out.append(
+                f'#block(above: 1.6em, below: 1em, text(size: 12.5pt, weight: "bold")[#at("b{index}"){typst_text(text)}])\n'
+            )
         elif kind == "list_item":
             out.append(f"- {typst_text(text)}")
         elif kind == "table":
@@ -79,7 +83,14 @@ def typeset(name: str, content: dict, font: str, indent: str, languages: list[st
     with tempfile.TemporaryDirectory() as folder:
         compile_pdf("\n".join(out), Path(folder), SAMPLES / f"{name}.pdf")
     blocks = [{"kind": "caption" if kind == "table" else kind, "text": text} for kind, text in content["blocks"]]
-    truth = {"source": f"{name}.pdf", "pages": 1, "page_size": [595.28, 841.89], "languages": languages, "title": content["title"], "blocks": blocks}
+    truth = {
+        "source": f"{name}.pdf",
+        "pages": 1,
+        "page_size": [595.28, 841.89],
+        "languages": languages,
+        "title": content["title"],
+        "blocks": blocks,
+    }
     if "table" in content:
         truth["tables"] = [{"page": 1, "html": table_html(content["table"], 1)}]
     write_truth(name, truth)

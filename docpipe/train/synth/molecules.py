@@ -95,7 +95,7 @@ def random_style(rng: random.Random, fonts: Sequence[str], bond: tuple[float, fl
         chiral_hydrogens=rng.random() < 0.3,
         atom_numbers=rng.random() < 0.01,
         scan=scan,
-        enlarged=rng.choice((2, 3)) if scan else 1,
+        enlarged=2 if scan else 1,
     )
 
 

@@ -1,0 +1,96 @@
+"""Ties, slurs and beams of a score: is each that is begun also ended?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fractions import Fraction
+
+from docpipe.checks.guard import Findings
+from docpipe.notation.kern import Kern
+from docpipe.notation.rhythm import Bar, Placed, Rhythm
+
+
+def check_marks(kern: Kern, time: Rhythm, findings: Findings) -> None:
+    """Add findings on ties, slurs and beams that do not close."""
+    _ties(time, findings)
+    _slurs(kern, time, findings)
+    _beams(time, findings)
+
+
+def _where(placed: Placed, bars: list[Bar]) -> str:
+    for index, bar in enumerate(bars):
+        if bar.first_line <= placed.line <= bar.last_line:
+            return f"measure {index + 1}, line {placed.line + 1}"
+    return f"line {placed.line + 1}"
+
+
+def _ties(time: Rhythm, findings: Findings) -> None:
+    """A tie joins two notes of one pitch, the second beginning where the first ends, in any voice or staff.
+
+    A tie may come from before the text or go on after it, and may begin anew after a repeat sign.
+    """
+    doors = {bar.onset + bar.quarters for bar in time.bars if ":" in bar.bar_line or "|" in bar.bar_line}
+    doors |= {Fraction(0), time.end}
+    waiting: dict[str, list[Placed]] = defaultdict(list)
+    for placed in time.notes:
+        note = placed.note
+        if note.is_rest or not note.ties:
+            continue
+        ends = "]" in note.ties or "_" in note.ties
+        if ends:
+            held = waiting[note.pitch]
+            match = [p for p in held if p.end == placed.onset]
+            match = [p for p in match if p.path.spine == placed.path.spine] or match
+            if match:
+                held.remove(match[0])
+            elif placed.onset not in doors:
+                message = f"a tie ends at {note.pitch}, but no {note.pitch} before leads to it"
+                findings.error("score.tie", message, _where(placed, time.bars))
+        if "[" in note.ties or "_" in note.ties:
+            waiting[note.pitch].append(placed)
+    for held in waiting.values():
+        for placed in held:
+            if placed.end not in doors:
+                message = f"a tie begins at {placed.note.pitch}, but the next note is no tied {placed.note.pitch}"
+                findings.error("score.tie", message, _where(placed, time.bars))
+
+
+def _slurs(kern: Kern, time: Rhythm, findings: Findings) -> None:
+    """Slurs by staff. What is open at an edge of the text goes on over it; in a whole piece it is an error."""
+    begun: dict[int, int] = defaultdict(int)
+    arrived: dict[int, int] = defaultdict(int)
+    for placed in time.notes:
+        spine, note = placed.path.spine, placed.note
+        begun[spine] += note.slurs_begun
+        left = begun[spine] - note.slurs_ended
+        begun[spine], arrived[spine] = max(0, left), arrived[spine] + max(0, -left)
+    for spine in sorted({*begun, *arrived}):
+        if arrived[spine]:
+            findings.note("score.slur-arriving", f"{arrived[spine]} slur(s) end that began before", f"staff {spine + 1}")
+        if begun[spine]:
+            findings.note("score.slur-open", f"{begun[spine]} slur(s) begin that do not end", f"staff {spine + 1}")
+
+
+def _beams(time: Rhythm, findings: Findings) -> None:
+    """Beams by staff: what a measure opens it also closes; a beam may go on over the bar line only if it then ends."""
+    depth: dict[int, int] = defaultdict(int)
+    places: dict[int, Placed] = {}
+    seen: set[tuple[int, int]] = set()
+    for placed in time.notes:
+        note, spine = placed.note, placed.path.spine
+        if (placed.line, placed.column) in seen and (note.beams_begun or note.beams_ended):
+            continue  # some write the beam at each note of a chord
+        if note.beams_begun or note.beams_ended:
+            seen.add((placed.line, placed.column))
+            if not note.grace and note.quarters >= 1:
+                findings.note("score.beam", "a beam at a note of a quarter or more", _where(placed, time.bars))
+        depth[spine] += note.beams_begun - note.beams_ended
+        if depth[spine] > 0:
+            places.setdefault(spine, placed)
+        elif depth[spine] == 0:
+            places.pop(spine, None)
+    for spine, count in sorted(depth.items()):
+        if count:
+            place = places.get(spine)
+            what = f"{abs(count)} beam(s) begun that do not end" if count > 0 else f"{-count} beam(s) end that did not begin"
+            findings.error("score.beam", what, _where(place, time.bars) if place else f"staff {spine + 1}")

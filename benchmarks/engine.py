@@ -123,8 +123,7 @@ def main() -> None:
         print(f"{'batch':>5} {'engine':>13} {'first token ms':>15} {'step ms':>9} {'tokens/s':>9} {'times':>6} same")
         for count in args.batch:
             same = [
-                a.tokens == b.tokens
-                for a, b in zip(ours(count, args.tokens), theirs(count, args.tokens), strict=True)
+                a.tokens == b.tokens for a, b in zip(ours(count, args.tokens), theirs(count, args.tokens), strict=True)
             ]
             steps = {}
             for engine, run in (("docpipe", ours), ("transformers", theirs)):

@@ -125,9 +125,7 @@ def _with_whole_headers(cells: list[Cell], rows: int, found: Findings) -> list[C
         if in_head and marked and 2 * marked >= len(beside):
             plain = [n for n in members if not mended[n].header]
             if any(cells[n].text for n in plain):
-                found.repair(
-                    "table.mixed-header", "some cells of a header row were not marked as such", f"row {r + 1}"
-                )
+                found.repair("table.mixed-header", "some cells of a header row were not marked as such", f"row {r + 1}")
             for n in plain:
                 mended[n] = mended[n].model_copy(update={"header": True})
             continue

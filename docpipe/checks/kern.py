@@ -12,12 +12,14 @@ from docpipe.checks.ink import is_blank
 from docpipe.checks.kern_marks import check_marks
 from docpipe.document import Measure, ScoreContent
 from docpipe.notation.kern import Kern, read
-from docpipe.notation.rhythm import Bar, Rhythm, rhythm
+from docpipe.notation.rhythm import Bar, Rhythm, rhythm, said
 
 MAX_CHARACTERS = 500_000
-MOST_FINDINGS = 20
+MOST_FINDINGS = 40
+"""A person acts on the first few; an output gone astray breaks every line."""
 
-_CLEF = re.compile(r"\*clef(?:[GFC](?:v{1,2}|\^{1,2})?[1-5]|X)")
+_CLEF = re.compile(r"\*clef(?:[GFC](?:v{1,2}|\^{1,2})?[1-5]|X)(?:yy)?")
+_CANCELLED = re.compile(r"[a-g]n")
 _METER = re.compile(r"\*M(\d+(?:\+\d+)*)/(\d+)")
 _SHARPS, _FLATS = "f#c#g#d#a#e#b#", "b-e-a-d-g-c-f-"
 
@@ -26,10 +28,10 @@ _SHARPS, _FLATS = "f#c#g#d#a#e#b#", "b-e-a-d-g-c-f-"
 def check_score(content: ScoreContent, clipping: Pixels | None = None) -> Checked:
     """Judge **kern and fill in what follows from it.
 
-    Mended, with the original kept: a missing header, missing terminators, blank lines, blanks at line ends. Invalid: a line with
-    too many or few spines, tokens that are no **kern, voices that do not add up, measures unlike their meter, ties and
-    beams left open, clefs, keys and meters that there are not, and what music21 refuses. A pickup, a short last
-    measure, measures that a repeat divides, and ties and slurs that cross the edges of a system are no errors.
+    Mended, with the original kept: a missing header, missing terminators, blank lines, blanks at line ends. Invalid:
+    a line with too many or few spines, tokens that are no **kern, voices that do not add up, measures unlike their
+    meter, ties and beams left open, clefs, keys and meters that there are not, and what music21 refuses. A pickup, a
+    short last measure, measures that a repeat divides, and ties and slurs over the edges of a system are no errors.
     """
     findings, original = Findings(), content.kern
     if not original.strip():
@@ -41,7 +43,7 @@ def check_score(content: ScoreContent, clipping: Pixels | None = None) -> Checke
     text = _mended(original, findings)
     kern = read(text)
     time = rhythm(kern)
-    for problem in (*kern.problems, *time.problems)[:MOST_FINDINGS]:
+    for problem in (*kern.problems, *time.problems):
         findings.error(f"score.{problem.code}", problem.message, where(problem.line, time))
     if not time.notes:
         findings.error("score.empty", "it holds no notes and no rests")
@@ -54,6 +56,10 @@ def check_score(content: ScoreContent, clipping: Pixels | None = None) -> Checke
             findings.error("score.music21", f"music21 cannot read it: {reason}")
     if clipping is not None and time.notes and is_blank(clipping.image):
         findings.error("score.blank", "the crop is blank, yet music was read from it")
+    if len(findings.found) > MOST_FINDINGS:
+        left = len(findings.found) - MOST_FINDINGS
+        del findings.found[MOST_FINDINGS:]
+        findings.note("score.more", f"{left} more findings of these kinds")
     checked = ScoreContent(
         kern=text,
         spines=kern.spines.count("**kern"),
@@ -115,7 +121,7 @@ def _signatures(
                     findings.error("score.clef", f"{cell} is no clef", where(row.line, time))
             elif cell.startswith("*k["):
                 keys.setdefault(cell[1:])
-                inside = cell[3:].removesuffix("]")
+                inside = _CANCELLED.sub("", cell[3:].removesuffix("]"))
                 if not cell.endswith("]") or not (_SHARPS.startswith(inside) or _FLATS.startswith(inside)):
                     findings.error("score.key", f"{cell} is no key signature in common use", where(row.line, time))
             elif re.match(r"\*M[\d/?]", cell):
@@ -125,7 +131,9 @@ def _signatures(
     staves = sorted({placed.path.spine for placed in time.notes})
     bare = [spine for spine in staves if spine not in clefs]
     if bare:
-        findings.note("score.no-clef", f"{len(bare)} of {len(staves)} staves show no clef, so pitches cannot be checked")
+        findings.note(
+            "score.no-clef", f"{len(bare)} of {len(staves)} staves show no clef, so pitches cannot be checked"
+        )
     return tuple(clefs[spine] for spine in sorted(clefs)), tuple(keys), tuple(meters)
 
 
@@ -154,12 +162,9 @@ def _lengths(kern: Kern, time: Rhythm, findings: Findings) -> None:
         expected = written[-1] if written else agreed
         if expected is None or bar.quarters == expected or _may_differ(bars, index, expected):
             continue
-        message = f"{bar.quarters} quarters where the meter has {expected}"
-        if written:
-            findings.error("score.measure-length", message, f"measure {index + 1}, line {bar.first_line + 1}")
-        else:
-            message = f"{bar.quarters} quarters where most measures have {expected}"
-            findings.error("score.measure-length", message, f"measure {index + 1}, line {bar.first_line + 1}")
+        why = "the meter has" if written else "most measures have"
+        message = f"{said(bar.quarters)} where {why} {expected}"
+        findings.error("score.measure-length", message, f"measure {index + 1}, line {bar.first_line + 1}")
 
 
 def _may_differ(bars: list[Bar], index: int, expected: Fraction) -> bool:

@@ -56,19 +56,24 @@ def _ties(time: Rhythm, findings: Findings) -> None:
 
 
 def _slurs(kern: Kern, time: Rhythm, findings: Findings) -> None:
-    """Slurs by staff. What is open at an edge of the text goes on over it; in a whole piece it is an error."""
-    begun: dict[int, int] = defaultdict(int)
-    arrived: dict[int, int] = defaultdict(int)
-    for placed in time.notes:
-        spine, note = placed.path.spine, placed.note
-        begun[spine] += note.slurs_begun
-        left = begun[spine] - note.slurs_ended
-        begun[spine], arrived[spine] = max(0, left), arrived[spine] + max(0, -left)
-    for spine in sorted({*begun, *arrived}):
-        if arrived[spine]:
-            findings.note("score.slur-arriving", f"{arrived[spine]} slur(s) end that began before", f"staff {spine + 1}")
-        if begun[spine]:
-            findings.note("score.slur-open", f"{begun[spine]} slur(s) begin that do not end", f"staff {spine + 1}")
+    """Slurs, which may run from staff to staff. What is open at an edge of the text goes on over it.
+
+    Only a whole piece (a meter at its start, a final bar line at its end) has no edges to go over.
+    """
+    begun = arrived = 0
+    for placed in sorted(time.notes, key=lambda p: (p.line, -p.note.slurs_begun)):
+        begun += placed.note.slurs_begun - placed.note.slurs_ended
+        if begun < 0:
+            arrived, begun = arrived - begun, 0
+    ends = bool(time.bars) and time.bars[-1].bar_line.startswith("==")
+    first = min((placed.line for placed in time.notes), default=0)
+    starts = any(cell.startswith("*M") for row in kern.rows if row.line < first for cell in row.cells)
+    if arrived:
+        tell = findings.error if starts and ends else findings.note
+        tell("score.slur-arriving", f"{arrived} slur(s) end that did not begin here")
+    if begun:
+        tell = findings.error if ends else findings.note
+        tell("score.slur-open", f"{begun} slur(s) begin that do not end here")
 
 
 def _beams(time: Rhythm, findings: Findings) -> None:
@@ -92,5 +97,9 @@ def _beams(time: Rhythm, findings: Findings) -> None:
     for spine, count in sorted(depth.items()):
         if count:
             place = places.get(spine)
-            what = f"{abs(count)} beam(s) begun that do not end" if count > 0 else f"{-count} beam(s) end that did not begin"
+            what = (
+                f"{abs(count)} beam(s) begun that do not end"
+                if count > 0
+                else f"{-count} beam(s) end that did not begin"
+            )
             findings.error("score.beam", what, _where(place, time.bars) if place else f"staff {spine + 1}")

@@ -18,17 +18,19 @@ MAX_ATOMS = 999
 """What a V2000 molblock can hold; no drawing on a page has more."""
 
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
-_ATOM = re.compile(r"\d*(?:[A-Z][a-z]?|[bcnops]|as|se|te|si|\*)(?:@{1,2}(?:[A-Z]{2}\d+)?)?(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?")
+_ATOM = re.compile(
+    r"\d*(?:[A-Z][a-z]?|[bcnops]|as|se|te|si|\*)(?:@{1,2}(?:[A-Z]{2}\d+)?)?(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?"
+)
 
 
 @judges(MoleculeContent)
 def check_molecule(content: MoleculeContent, clipping: Pixels | None = None) -> Checked:
     """Judge a SMILES and fill in what follows from it.
 
-    Valid: RDKit parses and sanitises it (valences, aromatic rings). Its canonical SMILES, InChI, InChIKey, formula and
-    a molblock with 2D coordinates (computed, not those of the drawing) are then set. Text after white space is cut off
-    and kept in the verdict. Fragments, open stereo centres, `*` atoms, radicals and a net charge are noted: a drawing may show
-    them, but they are also what a misread drawing leaves behind.
+    Valid: RDKit parses and sanitises it (valences, aromatic rings). Its canonical SMILES, InChI, InChIKey, formula
+    and a molblock with 2D coordinates (computed, not those of the drawing) are then set. Text after white space is
+    cut off and kept in the verdict. Fragments, open stereo centres, `*` atoms, radicals and a net charge are noted: a
+    drawing may show them, but they are also what a misread drawing leaves behind.
     """
     findings, original = Findings(), content.smiles
     words = original.split()
@@ -59,9 +61,7 @@ def _read(smiles: str, findings: Findings) -> Mol | None:
         findings.error("molecule.too-large", f"{len(smiles)} characters; at most {MAX_CHARACTERS} are judged")
         return None
     with rdBase.BlockLogs():
-        parameters = Chem.SmilesParserParams()
-        parameters.sanitize, parameters.removeHs, parameters.parseName = False, False, False
-        raw = Chem.MolFromSmiles(smiles, parameters)
+        raw = Chem.MolFromSmiles(smiles, sanitize=False)
         if raw is None:
             _syntax(smiles, findings)
             return None
@@ -114,7 +114,9 @@ def _chemistry(mol: Mol, problem: object, findings: Findings) -> None:
         findings.error("molecule.valence", f"{atom.GetSymbol()} has more bonds than it can have", where)
     elif kind in {"KekulizeException", "AtomKekulizeException"}:
         atoms = ", ".join(str(int(number) + 1) for number in re.findall(r"\d+", message)[:20])
-        findings.error("molecule.aromatic", "an aromatic ring cannot be drawn with single and double bonds", f"atoms {atoms}")
+        findings.error(
+            "molecule.aromatic", "an aromatic ring cannot be drawn with single and double bonds", f"atoms {atoms}"
+        )
     else:
         findings.error("molecule.chemistry", " ".join(message.split()))
 
@@ -124,7 +126,9 @@ def _note(mol: Mol, findings: Findings) -> None:
 
     fragments = len(Chem.GetMolFrags(mol))
     if fragments > 1:
-        findings.note("molecule.fragments", f"{fragments} parts that no bond joins: a salt, a mixture, or a bond missed")
+        findings.note(
+            "molecule.fragments", f"{fragments} parts that no bond joins: a salt, a mixture, or a bond missed"
+        )
     dummies = sum(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms())
     if dummies:
         findings.note("molecule.dummy", f"{dummies} atom(s) * stand for something open: an R group or a bond's end")

@@ -51,12 +51,18 @@ class Frame:
     skew: float = 0.0
 
     def upright(self, box: Box) -> Box:
-        """A box of the page as displayed, as it stands once the text is upright and level. It keeps its size."""
+        """A box of the page as displayed, as it stands once the text is upright and level.
+
+        On a skewed page a box holds the whole of a tilted word; what is given back is the word's own size.
+        """
         box = _turned(box, (360 - self.turn) % 360, self.width, self.height)
         if not self.skew:
             return box
         x, y = self._swung(*box.center, self.skew)
-        return Box(x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2)
+        cos, sin = math.cos(math.radians(self.skew)), abs(math.sin(math.radians(self.skew)))
+        width = max(0.4 * box.width, (box.width * cos - box.height * sin) / (cos * cos - sin * sin))
+        height = max(0.4 * box.height, (box.height * cos - box.width * sin) / (cos * cos - sin * sin))
+        return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
     def displayed(self, box: Box) -> Box:
         """The inverse of `upright`; of a skewed page, what holds the whole of the swung box."""

@@ -16,7 +16,9 @@ from docpipe.engines.alignment import Token
 from docpipe.engines.base import Answer, Request
 from docpipe.engines.fragments import Frame
 from docpipe.engines.grid import Grid, read_grid
+from docpipe.engines.lattice import Rulings, lattice_of
 from docpipe.engines.linework import Mask, ink_of, rulings_in
+from docpipe.engines.lone_signs import lone_signs
 from docpipe.engines.ocr_lines import ReadLine, find_strips, read_lines
 from docpipe.errors import DocpipeError
 from docpipe.notation.html import content_of
@@ -60,7 +62,7 @@ class ImageTableEngine:
         lines = read_lines(enlarged(image, factor), self.threads)
         if not lines:
             return Answer(origin, reason="nothing legible here")
-        grid = grid_of(image, lines, factor)
+        grid = grid_of(image, lines, factor, self.threads)
         if grid is None:
             return Answer(origin, reason="the words here stand in fewer than two rows or columns")
         cells = tuple(c.model_copy(update={"box": on_page(c.box)}) if c.box else c for c in grid.cells)
@@ -104,7 +106,7 @@ def upright(clipping: Clipping, page: Page) -> tuple[Image.Image, Callable[[Box]
     return image, on_page
 
 
-def grid_of(image: Image.Image, lines: Sequence[ReadLine], factor: float = 1.0) -> Grid | None:
+def grid_of(image: Image.Image, lines: Sequence[ReadLine], factor: float = 1.0, threads: int = 1) -> Grid | None:
     """The grid of a table image, boxes in its pixels; None when there is none.
 
     lines: as read in the image enlarged by `factor`, boxes in that one's pixels. Rulings are looked for in the image
@@ -114,8 +116,11 @@ def grid_of(image: Image.Image, lines: Sequence[ReadLine], factor: float = 1.0) 
     size = 0.75 * median(b.height for line in lines for b in line.boxes)
     texts = [_scaled(line.box, 1 / factor) for line in lines]
     rulings = rulings_in(gray, size / factor, texts).scaled(factor)
-    ink = ink_of(np.asarray(enlarged(image, factor).convert("L"), dtype=np.int16), rulings, size)
-    grid = read_grid([token for line in lines for token in _tokens(line, ink)], rulings)
+    large = enlarged(image, factor).convert("RGB")
+    ink = ink_of(np.asarray(large.convert("L"), dtype=np.int16), rulings, size)
+    read = [*lines, *lone_signs(np.asarray(large), ink, lines, rulings, size, threads)]
+    tokens = [token for line in read for token in _tokens(line, ink)]
+    grid = read_grid(_whole(_cased(tokens), rulings, large.height, size), rulings)
     if grid is None:
         return None
     cells = tuple(c.model_copy(update={"box": _scaled(c.box, 1 / factor)}) if c.box else c for c in grid.cells)
@@ -124,6 +129,37 @@ def grid_of(image: Image.Image, lines: Sequence[ReadLine], factor: float = 1.0) 
 
 def _scaled(box: Box, by: float) -> Box:
     return Box(box.x0 * by, box.y0 * by, box.x1 * by, box.y1 * by)
+
+
+_ALIKE = frozenset("COSVWXZ")
+"""Letters whose small form looks like the capital: alone, only their height tells which it is."""
+
+
+def _cased(tokens: Sequence[Token]) -> list[Token]:
+    """Words with lone letters of one form made small where they are as low as small letters are."""
+    heights = [t.box.height for t in tokens if len(t.text) > 2 and any(c.isupper() or c.isdigit() for c in t.text)]
+    if not heights:
+        return list(tokens)
+    tall = median(heights)
+    return [
+        replace(t, text=t.text.lower()) if t.text in _ALIKE and t.box.height < 0.8 * tall else t for t in tokens
+    ]
+
+
+def _whole(tokens: Sequence[Token], rulings: Rulings, height: int, size: float) -> list[Token]:
+    """Words without those that the image's edge cuts through beyond the table's outermost rule: its surroundings."""
+    left, right = min(t.box.x0 for t in tokens), max(t.box.x1 for t in tokens)
+    rules = [r.place for r in lattice_of(rulings, size).across if r.share(left, right) >= 0.75]
+    if not rules:
+        return list(tokens)
+    usual = median(t.box.height for t in tokens)
+
+    def cut(token: Token) -> bool:
+        above = token.box.y0 <= 0.1 * size and token.box.y1 < rules[0] + 0.2 * size
+        below = token.box.y1 >= height - 0.1 * size and token.box.y0 > rules[-1] - 0.2 * size
+        return (above or below) and token.box.height < 0.85 * usual
+
+    return [t for t in tokens if not cut(t)]
 
 
 def _tokens(line: ReadLine, ink: Mask) -> list[Token]:

@@ -36,9 +36,7 @@ class PaliGemmaReference(PaliGemmaEngine):
 class TransformersDecoder:
     """`PaliGemmaForConditionalGeneration`, greedy, fed with token ids and pixels that docpipe prepared."""
 
-    def __init__(
-        self, folder: Path, dtype: str = "float32", device: str = "cpu", window: int | None = WINDOW
-    ) -> None:
+    def __init__(self, folder: Path, dtype: str = "float32", device: str = "cpu", window: int | None = WINDOW) -> None:
         import torch
 
         if dtype not in ("float32", "bfloat16"):
@@ -51,7 +49,7 @@ class TransformersDecoder:
             config: Any = PaliGemmaConfig.from_pretrained(folder)
             if window is not None:
                 config.text_config.sliding_window = window
-            model = PaliGemmaForConditionalGeneration.from_pretrained(
+            model: Any = PaliGemmaForConditionalGeneration.from_pretrained(
                 folder,
                 config=config,
                 dtype=getattr(torch, dtype),
@@ -61,7 +59,7 @@ class TransformersDecoder:
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise DocpipeError("DP302", folder.name, str(error)) from error
-        self.model: Any = model.eval().to(device)  # type: ignore[no-untyped-call]
+        self.model = model.eval().to(device)
         eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
         self.eos: int = eos
         self.image_tokens = (config.vision_config.image_size // config.vision_config.patch_size) ** 2

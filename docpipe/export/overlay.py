@@ -6,6 +6,7 @@ switch off; the last page explains colours and lines. Pages left out of the conv
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def write(document: Pages, folder: Path, source: SourceRef | None = None) -> lis
     drawn: Any = pymupdf.Document()
     layer = drawn.add_ocg("docpipe: regions")
     with Source(source) as opened:
+        _bake(opened)
         for page in document.pages:
             if page.status != "skipped":
                 _add_page(drawn, opened, page, layer)
@@ -86,17 +88,31 @@ def _add_page(drawn: Any, source: Source, page: Page, layer: int) -> None:
         sheet.insert_textbox(room, message, fontsize=9 * scale, color=ALARM)
 
 
+def _bake(source: Source) -> None:
+    """Make annotations and filled form fields, which are displayed too, part of their pages."""
+    # What cannot be baked is left out of the picture, no more.
+    with contextlib.suppress(Exception):
+        pdf = source.page(1).raw.parent  # type: ignore[attr-defined]
+        if pdf.is_form_pdf or pdf.has_annots():
+            pdf.bake()
+
+
 def _lay_under(sheet: Any, source: Source, page: Page) -> None:
-    """The source's page: as vectors where it is a PDF's, else as pixels."""
+    """The source's page as it is displayed: as vectors where it is a PDF's, else as pixels."""
     under = source.page(page.number)
     place = pymupdf.Rect(0, 0, page.width, page.height)
     raw = getattr(under, "raw", None)
-    if raw is not None:
-        sheet.show_pdf_page(place, raw.parent, page.number - 1, rotate=-raw.rotation)
-    else:
+    if raw is None:
         image, _ = under.pixels(IMAGE_DPI)
         pixels = pymupdf.Pixmap(pymupdf.csRGB, image.width, image.height, image.tobytes(), False)
         sheet.insert_image(place, pixmap=pixels)
+        return
+    # PyMuPDF misplaces pages that are rotated: cut and turned by hand, the file itself is not changed.
+    turn, media, cut = raw.rotation, raw.mediabox, raw.cropbox
+    raw.set_rotation(0)
+    raw.parent.xref_set_key(raw.xref, "CropBox", "[{:g} {:g} {:g} {:g}]".format(*media))
+    clip = pymupdf.Rect(cut.x0 - media.x0, cut.y0, cut.x1 - media.x0, cut.y1)
+    sheet.show_pdf_page(place, raw.parent, page.number - 1, rotate=-turn, clip=clip)
 
 
 def _draw(sheet: Any, region: Region, scale: float, layer: int) -> None:

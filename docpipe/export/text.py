@@ -59,4 +59,6 @@ def _content(block: Block) -> str:
     mark = "" if block.kind != "list_item" else f"{block.ordinal}. " if block.ordinal is not None else "- "
     indent = "  " * min(block.level - 1, DEEPEST_LIST) if mark else ""
     note = f"[{block.note.split('-', 1)[-1]}] " if block.note else ""
-    return f"{indent}{mark}{note}{one_line(block.text)}"
+    # A reference to a footnote would run into the word that it stands at.
+    said = "".join(f"[{run.text.strip()}]" if run.note else run.text for run in block.runs)
+    return f"{indent}{mark}{note}{one_line(said)}"

@@ -64,9 +64,7 @@ def tanimoto(answer: str, truth: str) -> float:
     if given is None or wanted is None:
         return 0.0
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-    return float(
-        DataStructs.TanimotoSimilarity(generator.GetFingerprint(given), generator.GetFingerprint(wanted))
-    )
+    return float(DataStructs.TanimotoSimilarity(generator.GetFingerprint(given), generator.GetFingerprint(wanted)))
 
 
 def _same(answer: str, truth: str, *, stereo: bool) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from docpipe.errors import DocpipeError
+from docpipe.models.drawings import drawing_square
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,7 @@ ARRANGEMENTS: dict[str, Arrange] = {
     "squeeze": lambda image, _: squeeze(image),
     "white-square": lambda image, _: pad_to_white_square(image),
     "strip-columns": strip_columns,
+    "drawing-square": drawing_square,
 }
 """Image arrangements that a checkpoint's docpipe.json may name under "prepare"."""
 

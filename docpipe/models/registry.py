@@ -212,9 +212,7 @@ def locate(checkpoint: Checkpoint, *, revision: str | None = None, offline: bool
             allow_patterns=["*.safetensors", "*.json"],
         )
     except GatedRepoError as error:
-        raise DocpipeError(
-            "DP302", hub, "it is gated: accept its licence on the hub, then `hf auth login`"
-        ) from error
+        raise DocpipeError("DP302", hub, "it is gated: accept its licence on the hub, then `hf auth login`") from error
     except RevisionNotFoundError as error:
         raise DocpipeError("DP301", hub, f"it has no revision {revision}") from error
     except RepositoryNotFoundError as error:

@@ -343,8 +343,8 @@ def _body(kern: Kern, held: dict[tuple[int, str], str], *, begun: bool, last: bo
         out.append("\t".join(cells))
         paths = row.after or row.paths or paths
     while len(paths) > len(kern.spines):
-        cells, paths = _join_line(paths)
-        out.append("\t".join(cells))
+        joining, paths = _join_line(paths)
+        out.append("\t".join(joining))
     if seen and not barred and not last:
         out.append("\t".join(["="] * len(paths)))
     return out

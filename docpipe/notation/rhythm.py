@@ -70,9 +70,7 @@ class _Clock:
 
     def run(self) -> Rhythm:
         for row in self.kern.rows:
-            if row.kind == "header":
-                self.ends.update({path.voice: self.now for path in row.paths if self.kern.is_music(path)})
-            elif not self.ends and row.paths:
+            if not self.ends:  # at the header, or at the first line where that is missing
                 self.ends = {path.voice: self.now for path in row.paths if self.kern.is_music(path)}
             if row.kind == "data":
                 self._data(row)
@@ -80,7 +78,7 @@ class _Clock:
                 self._bar_line(row)
             elif row.kind == "interpretation":
                 self._interpretation(row)
-            if row.kind != "comment" and row.kind != "header" and row.kind != "barline" and self.first_line < 0:
+            if row.kind in {"interpretation", "data"} and self.first_line < 0:
                 self.first_line = row.line
         if self.last_line >= 0:
             self._close("", self.last_line)
@@ -117,9 +115,13 @@ class _Clock:
                 continue
             where = f"voice in column {column + 1}"
             if voice in heard and end > self.now:
-                self._problem("overlap", f"{where}: a note begins {_said(end - self.now)} before the last one ends", row, voice)
+                self._problem(
+                    "overlap", f"{where}: a note begins {said(end - self.now)} before the last one ends", row, voice
+                )
             elif voice not in heard and end <= self.now and row.cells[column] == ".":
-                self._problem("gap", f"{where}: nothing sounds here; a note is too short or a rest is missing", row, voice)
+                self._problem(
+                    "gap", f"{where}: nothing sounds here; a note is too short or a rest is missing", row, voice
+                )
                 self.late.add(voice)
         for voice, quarters in heard.items():
             self.ends[voice] = self.now + quarters
@@ -137,7 +139,7 @@ class _Clock:
             ends = [end for voice, end in self.ends.items() if voice not in self.late]
             if len(set(ends)) > 1:
                 common = Counter(ends).most_common()
-                lengths = ", ".join(_said(end - self.start) for end in sorted(set(ends)))
+                lengths = ", ".join(said(end - self.start) for end in sorted(set(ends)))
                 self._problem("voices", f"the voices of the measure do not end together: {lengths}", row, 0)
                 self.now = max(end for end, times in common if times == common[0][1])
             elif ends:
@@ -151,7 +153,7 @@ class _Clock:
         elif self.out.bars:
             self.number = None
         self.first_line, self.last_line, self.start = row.line + 1, -1, self.now
-        self.ends = {voice: self.now for voice in self.ends}
+        self.ends = dict.fromkeys(self.ends, self.now)
         self.late.clear()
         self.told.clear()
 
@@ -185,5 +187,6 @@ class _Clock:
             self.now = min(ends)
 
 
-def _said(quarters: Fraction) -> str:
+def said(quarters: Fraction) -> str:
+    """A length in words: 3/2 quarters."""
     return f"{quarters} quarter" + ("" if quarters == 1 else "s")

@@ -6,6 +6,8 @@ import io
 import json
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -379,10 +381,14 @@ def test_float16_is_refused(model: str, engine: type[PaliGemmaEngine]) -> None:
 
 
 def test_a_prompt_longer_than_the_model_is_an_error(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path / "a", tasks={"text": {"prompt": "{question}", "max_tokens": 4}})
-    engine = PaliGemmaEngine(model=path)
-    assert only(engine, ask(TEXT, parts={"question": "x" * 5000})).content is not None
-    assert code(only(engine, ask(TEXT, parts={"question": "x" * 9000}))) == "DP307"
+    path = Path(checkpoint(tmp_path / "a", tasks={"text": {"prompt": "{question}", "max_tokens": 400}}))
+    config = json.loads((path / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 100
+    (path / "config.json").write_text(json.dumps(config))
+    engine = PaliGemmaEngine(model=str(path))
+    answer = only(engine, ask(TEXT, parts={"question": "x" * 70}))
+    assert answer.origin.tokens == 100 - 16 - 72  # what image and prompt leave of it
+    assert code(only(engine, ask(TEXT, parts={"question": "x" * 90}))) == "DP307"
 
 
 def test_a_crop_that_fails_costs_only_itself(model: str) -> None:
@@ -401,3 +407,19 @@ def test_a_crop_that_fails_costs_only_itself(model: str) -> None:
 
 def test_nothing_asked_is_nothing_answered() -> None:
     assert list(PaliGemmaEngine().read([])) == []
+
+
+def test_importing_the_engine_loads_neither_torch_nor_transformers() -> None:
+    loaded = "import sys, docpipe.engines.paligemma; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_reading_loads_no_transformers(model: str) -> None:
+    read = (
+        "import sys, docpipe.engines.paligemma as e; from docpipe.models.registry import find_checkpoint as f;"
+        f"e.PaliGemmaEngine().load(f({model!r})); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True).stdout
+        == "True False\n"
+    )

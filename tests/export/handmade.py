@@ -105,6 +105,8 @@ def everything() -> Document:
             Cell(row=2, column=2, text="−3.5"),
         ),
     )
+    aspirin = MoleculeContent(smiles="CC(=O)Oc1ccccc1C(=O)O", formula="C9H8O4", molblock="\n  x\n\nM  END\n")
+    unread = reading(PictureContent(figure="molecule"), "unchecked", "no checkpoint is named that reads molecules")
     first = page(
         region("header", "Journal of Examples 7", 0),
         region("title", "On the reading of pages", 1),
@@ -123,11 +125,8 @@ def everything() -> Document:
         region("list_item", "• third", 6, level=1),
         region("table", spans, 7, caption="p1.r8"),
         region("caption", "Table 1. Yields.", 8, parent="p1.r7"),
-        region("molecule", MoleculeContent(smiles="CC(=O)Oc1ccccc1C(=O)O", formula="C9H8O4", molblock="\n  x\n\nM  END\n"), 9),
-        region(
-            "molecule", None, 10,
-            reading=reading(PictureContent(figure="molecule"), "unchecked", "no checkpoint is named that reads molecules"),
-        ),
+        region("molecule", aspirin, 9),
+        region("molecule", None, 10, reading=unread),
         region("score", ScoreContent(kern=KERN, spines=1), 11),
         region("picture", PictureContent(figure="photo", alt="A cat on a mat"), 12, caption="p1.r13"),
         region("caption", "Figure 1. The cat.", 13, parent="p1.r12"),
@@ -159,17 +158,30 @@ def everything() -> Document:
     )  # fmt: skip
 
 
-def pdf(rotation: int = 0, pages: int = 1, crop: bool = False) -> bytes:
-    """A PDF whose pages, as displayed, are 400 x 600 points with a black box from (50, 100) to (150, 140)."""
+def pdf(rotation: int = 0, pages: int = 1, margin: int = 0, corner: int = 0) -> bytes:
+    """A PDF whose pages, as displayed, are 400 x 600 points with a black box from (50, 100) to (150, 140).
+
+    margin: points that the crop box cuts off on each side. corner: where the media box begins.
+    """
     made = pymupdf.open()
+    width, height = (400, 600) if rotation % 180 == 0 else (600, 400)
+    x0, y0, x1, y1 = 50, 100, 150, 140
+    unturned = {
+        0: (x0, y0, x1, y1),
+        90: (y0, height - x1, y1, height - x0),
+        180: (width - x1, height - y1, width - x0, height - y0),
+        270: (width - y1, x0, width - y0, x1),
+    }[rotation]
     for _ in range(pages):
-        margin = 30 if crop else 0
-        size = (400, 600) if rotation % 180 == 0 else (600, 400)
-        sheet = made.new_page(width=size[0] + 2 * margin, height=size[1] + 2 * margin)
-        if crop:
-            sheet.set_cropbox(pymupdf.Rect(margin, margin, margin + size[0], margin + size[1]))
-        sheet.set_rotation(rotation)
-        sheet.draw_rect(pymupdf.Rect(50, 100, 150, 140) * sheet.derotation_matrix, fill=(0, 0, 0), color=(0, 0, 0))
+        sheet = made.new_page(width=width + 2 * margin, height=height + 2 * margin)
+        sheet.draw_rect(pymupdf.Rect(*unturned) + (margin,) * 4, fill=(0, 0, 0), color=None)
+        (content,) = sheet.get_contents()
+        made.update_stream(content, f"1 0 0 1 {corner} {corner} cm\n".encode() + made.xref_stream(content))
+        far = corner + 2 * margin
+        made.xref_set_key(sheet.xref, "MediaBox", f"[{corner} {corner} {width + far} {height + far}]")
+        near = corner + margin
+        made.xref_set_key(sheet.xref, "CropBox", f"[{near} {near} {width + near} {height + near}]")
+        made.xref_set_key(sheet.xref, "Rotate", str(rotation))
     data: bytes = made.tobytes(no_new_id=True)
     return data
 

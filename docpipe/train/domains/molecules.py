@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -171,10 +172,51 @@ class Molecules:
 
     def validation(self, count: int) -> dict[str, list[Sample]]:
         kept = self.drawings(seed=0, held_out=True)
-        return {"held_out": [sample_of(next(kept)) for _ in range(count)]}
+        sets = {"held_out": [sample_of(next(kept)) for _ in range(count)]}
+        if self.real is not None and self.real.is_dir():
+            found = real_samples(self.real, self.side, self.low, self.high, count // 3)
+            sets |= {name: samples for name, samples in found.items() if samples}
+        return sets
 
     def score(self, samples: Sequence[Sample], answers: Sequence[tuple[str, ...]]) -> dict[str, float]:
         return score(samples, ["".join(answer) for answer in answers])
+
+
+def real_samples(folder: Path, side: int, low: int, high: int, count: int) -> dict[str, list[Sample]]:
+    """Up to `count` real drawings of each subfolder with `low` to `high` heavy atoms, as the engine would see them.
+
+    folder: holds truth.tsv with the columns path and smiles. Their targets are in canonical order, not in the order
+    of the picture: of the scores only those of decoded answers mean something.
+    """
+    from PIL import Image
+    from rdkit import Chem
+
+    from docpipe.models.drawings import drawing_square
+    from docpipe.models.preprocess import Frame
+
+    sets: dict[str, list[Sample]] = {}
+    rows = [line.split("\t")[:2] for line in (folder / "truth.tsv").read_text().splitlines()[1:]]
+    random.Random("real").shuffle(rows)
+    for path, smiles in rows:
+        mol = Chem.MolFromSmiles(smiles)
+        kept = sets.setdefault(path.partition("/")[0], [])
+        if len(kept) >= count or mol is None or not low <= mol.GetNumHeavyAtoms() <= high or "." in smiles:
+            continue
+        with Image.open(folder / path) as image:
+            square = drawing_square(image.convert("RGB"), Frame(side, 1))
+        Chem.Kekulize(mol, clearAromaticFlags=True)
+        parts = tokenize(Chem.MolToSmiles(mol, kekuleSmiles=True))
+        kept.append(
+            Sample(
+                pixels=np.asarray(square.convert("L")),
+                prompt="smiles",
+                target=tuple(token for token, _ in parts),
+                points=np.full((len(parts), 2), np.nan, np.float32),
+                truth=smiles,
+                slices={"atoms": mol.GetNumHeavyAtoms(), "path": path},
+            )
+        )
+    return sets
 
 
 def score(samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, float]:

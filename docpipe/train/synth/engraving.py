@@ -36,7 +36,8 @@ class Engraving:
 
     lines: y of the five lines of each staff. start: x where the staves begin. bars: for each measure the x of the bar
     that ends it, first and last stroke. heads: of each note, lowest first; rests have one. accidentals: of each head
-    that has one. changes: of clefs, keys and meters.
+    that has one. changes: of clefs, keys and meters. slope: of the staves, downwards; `lines` are then those at the
+    image's middle.
     """
 
     image: Image.Image
@@ -47,6 +48,7 @@ class Engraving:
     heads: dict[Place, list[Point]] = field(default_factory=dict)
     accidentals: dict[tuple[Place, int], Point] = field(default_factory=dict)
     changes: dict[Place, Point] = field(default_factory=dict)
+    slope: float = 0.0
 
 
 class NotEngravedError(Exception):

@@ -1,0 +1,72 @@
+"""From how sure a model says it is to how often it is right: fitted on answers whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from docpipe.models.confidence import Measure, measured
+
+MEASURES: tuple[Measure, ...] = ("mean", "minimum", "joint")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer's log-probabilities, token by token, and whether it was exactly right."""
+
+    logprobs: tuple[float, ...]
+    right: bool
+
+
+def rising_means(values: np.ndarray) -> np.ndarray:
+    """The closest never-falling sequence in least squares (pool adjacent violators; Barlow and others, 1972)."""
+    blocks: list[list[float]] = []
+    for value in values.astype(float):
+        blocks.append([value, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            mean, count = blocks.pop()
+            before, many = blocks.pop()
+            blocks.append([(before * many + mean * count) / (many + count), many + count])
+    return np.concatenate([np.full(int(count), mean) for mean, count in blocks]) if blocks else np.zeros(0)
+
+
+def separation(scores: np.ndarray, right: np.ndarray) -> float:
+    """Area under the ROC curve: how likely a right answer scores above a wrong one; 0.5 where one kind is missing."""
+    good, bad = scores[right], scores[~right]
+    if not len(good) or not len(bad):
+        return 0.5
+    ranks = np.searchsorted(np.sort(bad), good, side="left") + np.searchsorted(np.sort(bad), good, side="right")
+    return float(ranks.mean() / (2 * len(bad)))
+
+
+def fit(answers: Sequence[Judged], points: int = 12) -> dict[str, Any]:
+    """The map `{"measure", "x", "y"}` that docpipe.json holds, by the measure that tells right from wrong best.
+
+    One right and one wrong answer are added at either end, so that no confidence is 0 or 1 outright. Raises ValueError
+    when there are fewer than 20 answers.
+    """
+    if len(answers) < 20:
+        raise ValueError(f"{len(answers)} answers are too few to calibrate on")
+    right = np.array([a.right for a in answers])
+    by_measure = {m: np.array([measured(a.logprobs, m) for a in answers]) for m in MEASURES}
+    measure = max(MEASURES, key=lambda m: separation(by_measure[m], right))
+    order = np.argsort(by_measure[measure], kind="stable")
+    scores, hits = by_measure[measure][order], right[order].astype(float)
+    padded = rising_means(np.concatenate(([0.0, 1.0], hits, [0.0, 1.0])))[2:-2]
+    chosen = np.unique(np.linspace(0, len(scores) - 1, min(points, len(scores))).round().astype(int))
+    x = [0.0, *(round(float(scores[i]), 5) for i in chosen), 1.0]
+    y = [round(float(padded[i]), 4) for i in (chosen[0], *chosen, chosen[-1])]
+    return {"measure": measure, "x": x, "y": y, "separation": round(separation(scores, hits > 0), 4)}
+
+
+def abstain_below(confidences: Sequence[float], right: Sequence[bool], precision: float = 0.9) -> float:
+    """The lowest confidence from which on at least `precision` of the answers are right; 1.01 where none is."""
+    order = np.argsort(-np.asarray(confidences), kind="stable")
+    sure, hits = np.asarray(confidences)[order], np.asarray(right)[order]
+    share = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    last_of_tie = np.append(sure[:-1] != sure[1:], True) if len(sure) else np.zeros(0, bool)
+    kept = np.nonzero((share >= precision) & last_of_tie)[0]
+    return float(sure[kept[-1]]) if len(kept) else 1.01

@@ -35,7 +35,7 @@ from docpipe.metrics.bag import word_f1
 from docpipe.metrics.cer import cer, wer
 from docpipe.sheet import Sheet
 from docpipe.source import open_source
-from docpipe.tasks.text import TextTask
+from docpipe.tasks import get_task
 
 SETS = ("cis-goethe", "cis-hobbes", "impact", "scribe", "sroie", "tesseract")
 
@@ -65,7 +65,7 @@ def ours() -> Reader:
             box = Box(0.0, 0.0, page.width, page.height)
             region = Region(id="p1.r1", kind="paragraph", box=box)
             sheet = Sheet(Page(number=1, width=box.width, height=box.height, regions=(region,)), source.ref)
-            answer = next(iter(engine.read([Request(TextTask(), sheet, region)])))
+            answer = next(iter(engine.read([Request(get_task("text"), sheet, region)])))
         if answer.error is not None:
             raise RuntimeError(answer.error.message)
         return answer.content.text if isinstance(answer.content, TextContent) else ""
@@ -81,7 +81,7 @@ def rapidocr() -> Reader:
         "Global.log_level": "error",
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     }
-    engine = RapidOCR(params=params)
+    engine: Any = RapidOCR(params=params)
 
     def read(file: Path) -> str:
         pixels = np.asarray(Image.open(file).convert("RGB"))[:, :, ::-1]
@@ -145,7 +145,11 @@ def main() -> None:
     if "tesseract" in chosen and not shutil.which("tesseract"):
         print("tesseract is not installed: left out")
         chosen.remove("tesseract")
-    made = {"docpipe": ours, "rapidocr": rapidocr, "tesseract": lambda: tesseract(options.language)}
+    made: dict[str, Callable[[], Reader]] = {
+        "docpipe": ours,
+        "rapidocr": rapidocr,
+        "tesseract": lambda: tesseract(options.language),
+    }
     readers = {name: made[name]() for name in chosen}
     log = options.json.open("w", encoding="utf-8") if options.json else None
     print("| set | n | engine | CER | CER any case | WER | word F1 | CPU s/page |")

@@ -173,9 +173,7 @@ def compare(
 ) -> None:
     """Print the table of one set."""
     print(f"\n{title}: {len(files)} files\n")
-    print(
-        "| tool | tables | TEDS | S-TEDS | found | more | failed | CPU s a file |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| tool | tables | TEDS | S-TEDS | found | more | failed | CPU s a file |\n|---|---|---|---|---|---|---|---|")
     pattern = "{}-t*.html" if origin == "pdf" else "{}.html"
     truths = {file: sorted(file.parent.glob(pattern.format(file.stem))) for file in files}
     report("docpipe", {file: read(file) for file in files}, truths, cases=options.cases)

@@ -76,10 +76,8 @@ def check_score(content: ScoreContent, clipping: Pixels | None = None) -> Checke
 
 def where(line: int, time: Rhythm) -> str:
     """A line, 0-based, as a person counts, with the measure it lies in."""
-    for index, bar in enumerate(time.bars):
-        if bar.first_line <= line <= bar.last_line + 1:
-            return f"measure {index + 1}, line {line + 1}"
-    return f"line {line + 1}"
+    bar = next((bar for bar in time.bars if bar.first_line <= line <= bar.last_line + 1), None)
+    return f"measure {bar.number}, line {line + 1}" if bar else f"line {line + 1}"
 
 
 def _mended(text: str, findings: Findings) -> str:
@@ -164,7 +162,7 @@ def _lengths(kern: Kern, time: Rhythm, findings: Findings) -> None:
             continue
         why = "the meter has" if written else "most measures have"
         message = f"{said(bar.quarters)} where {why} {expected}"
-        findings.error("score.measure-length", message, f"measure {index + 1}, line {bar.first_line + 1}")
+        findings.error("score.measure-length", message, f"measure {bar.number}, line {bar.first_line + 1}")
 
 
 def _may_differ(bars: list[Bar], index: int, expected: Fraction) -> bool:

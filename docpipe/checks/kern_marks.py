@@ -18,10 +18,8 @@ def check_marks(kern: Kern, time: Rhythm, findings: Findings) -> None:
 
 
 def _where(placed: Placed, bars: list[Bar]) -> str:
-    for index, bar in enumerate(bars):
-        if bar.first_line <= placed.line <= bar.last_line:
-            return f"measure {index + 1}, line {placed.line + 1}"
-    return f"line {placed.line + 1}"
+    bar = next((bar for bar in bars if bar.first_line <= placed.line <= bar.last_line), None)
+    return f"measure {bar.number}, line {placed.line + 1}" if bar else f"line {placed.line + 1}"
 
 
 def _ties(time: Rhythm, findings: Findings) -> None:

@@ -19,7 +19,7 @@ MAX_ATOMS = 999
 
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _ATOM = re.compile(
-    r"\d*(?:[A-Z][a-z]?|[bcnops]|as|se|te|si|\*)(?:@{1,2}(?:[A-Z]{2}\d+)?)?(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?"
+    r"\d*([A-Z][a-z]?|[bcnops]|as|se|te|si|\*)(?:@{1,2}(?:[A-Z]{2}\d+)?)?(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?"
 )
 
 
@@ -81,9 +81,14 @@ def _read(smiles: str, findings: Findings) -> Mol | None:
 
 def _syntax(smiles: str, findings: Findings) -> None:
     """Why a SMILES does not parse, as near as can be told."""
+    from rdkit import Chem
+
+    table = Chem.GetPeriodicTable()
+    elements = {"*", *(table.GetElementSymbol(number) for number in range(1, 119))}
     before = len(findings.found)
     for match in _BRACKET.finditer(smiles):
-        if not _ATOM.fullmatch(match[1]):
+        atom = _ATOM.fullmatch(match[1])
+        if atom is None or atom[1].capitalize() not in elements:
             what = f"{match[0]} is no atom; an abbreviation or R group must be drawn out or written *"
             findings.error("molecule.abbreviation", what, f"character {match.start() + 1}")
     outside = _BRACKET.sub(lambda match: "#" * len(match[0]), smiles)

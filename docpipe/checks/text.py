@@ -98,8 +98,16 @@ def cut_loop(text: str) -> str | None:
         if sum(letter.isalpha() for letter in unit) < 2:
             continue
         if same >= (3 * period if period >= 12 else max(60, 4 * period)):
-            return body[: len(body) - same].rstrip()
+            return body[: _end_of_unit(body, len(body) - same, period)].rstrip()
     return None
+
+
+def _end_of_unit(text: str, cut: int, period: int) -> int:
+    """The cut moved on to the end of a sentence, else of a word: a loop matches from where its units are alike."""
+    ahead = range(cut, min(cut + period, len(text)))
+    sentence = (i for i in ahead if text[i - 1] in ".!?\n" and text[i].isspace())
+    word = (i for i in ahead if text[i].isspace())
+    return next(sentence, next(word, cut))
 
 
 def without_controls(text: str) -> str:

@@ -51,12 +51,14 @@ _VALUE = re.compile(
     r"^(?=.*\d)[^\W\d_]?[^A-Za-z\u00c0-\uffff]{1,28}((?<=\d)[a-zA-Z°]{1,2}|bn|mn|pp|kg|km|mm)?[)\]%*†‡§]{0,3}$"
 )
 _DATE = re.compile(r"^(\w{3,10}\.? \d{1,2}(, \d{4})?|\d{1,2}\.? \w{3,10}\.?,? \d{4})$")
-_BLANK_VALUE = re.compile(
-    r"^([-−–—]{1,3}|\.{1,3}|…|:|n/?\.?\s?[adsr]\.?|N/?A|NA|ND|NS|x|X|✓|✔|●|○|■|•|\*{1,3})$", re.I
-)
+_BLANK_VALUE = re.compile(r"^([-−–—]{1,3}|\.{1,3}|…|:|n/?\.?\s?[adsr]\.?|N/?A|NA|ND|NS|x|X|✓|✔|●|○|■|•|\*{1,3})$", re.I)
 _YEAR = re.compile(r"^(19|20)\d\d([-/–](\d\d|\d{4}))?\*{0,2}[a-z]?$")
 _LEADER = re.compile(r"(\s*[._…·]){3,}\s*$|^[._…·\s]+$")
 _GROUPED = re.compile(r"^\d{3}([.,]\d+)?[)%*]?$")
+
+
+_RAISABLE = "0123456789+-−"
+_RAISED = str.maketrans(_RAISABLE, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,17 @@ class Segment:
 
     @cached_property
     def text(self) -> str:
-        """The words with blanks between them, but for raised and lowered ones that touch their word."""
+        """The words with blanks between them, but for raised and lowered ones that touch their word.
+
+        A raised number after a digit is written raised: 98.7² must not become 98.72.
+        """
         text = self.tokens[0].text
         for a, b in pairwise(self.tokens):
             small = abs(b.size - a.size) > 0.1 * max(a.size, b.size) or b.raised or a.raised
             touch = b.box.x0 - a.box.x1 < (0.15 if small else 0.04) * max(a.size, b.size)
-            text += ("" if touch else " ") + b.text
+            above = b.raised or (small and b.box.y1 < a.box.y1 - 0.15 * a.size)
+            raised = touch and above and a.text[-1:].isdigit() and not set(b.text) - set(_RAISABLE)
+            text += ("" if touch else " ") + (b.text.translate(_RAISED) if raised else b.text)
         return text
 
     @cached_property
@@ -216,9 +223,7 @@ def gutters(lines: Sequence[Sequence[Segment]], size: float, *, least: float = 0
         return []
     body = [line for line in lines if len(line) >= max(2, 0.55 * counts[3 * len(counts) // 4])]
     blanks = _uncovered(body, len(body) // 6, size)
-    blanks += [
-        free for free in _uncovered(body, 0, size) if not any(free[0] < b[1] and b[0] < free[1] for b in blanks)
-    ]
+    blanks += [free for free in _uncovered(body, 0, size) if not any(free[0] < b[1] and b[0] < free[1] for b in blanks)]
     found = [Gutter(x0, x1, 0) for x0, x1 in sorted(blanks)]
     while found:
         judged = [_judged(found, n, body) for n in range(len(found))]

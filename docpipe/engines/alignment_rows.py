@@ -13,7 +13,6 @@ from itertools import pairwise
 
 from docpipe.engines.alignment import Segment
 
-
 HALF_LINE = 0.72
 """Lines nearer than this many letter sizes stand half a line apart: they are of cells set to different heights."""
 
@@ -155,6 +154,4 @@ def _wrap_score(a: Segment, b: Segment, width: float) -> float:
     if a.text.endswith(("-", "‐", ",", "(", "/", " of", " and", " the", " in", " to", " for", " or", " with", "&")):
         score -= 1.5
     room = width - a.box.width - 0.25 * a.tokens[0].size
-    return score + (
-        1.2 if room > b.first_width else -0.8 if a.box.width > 0.5 * width and len(a.tokens) > 1 else -0.2
-    )
+    return score + (1.2 if room > b.first_width else -0.8 if a.box.width > 0.5 * width and len(a.tokens) > 1 else -0.2)

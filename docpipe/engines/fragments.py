@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from unicodedata import bidirectional
@@ -202,7 +202,9 @@ def fragments(lines: Sequence[TextLine], frame: Frame) -> tuple[list[Fragment], 
             key = (word.text, round(word.box.x0 / 1.5), round(word.box.y0 / 1.5))
             if key not in seen:
                 seen.add(key)
-                words.append((word, frame.upright(_tight(word) if frame.turn == 0 and straight else word.box)))
+                words.append(
+                    (word, frame.upright(_tight(word) if not (frame.turn or frame.skew) and straight else word.box))
+                )
         words = [(w, b) for w, b in words if b.x1 > 0 and b.y1 > 0 and b.x0 < width and b.y0 < height]
         if not words:
             continue
@@ -301,6 +303,17 @@ def _same_line(a: Fragment, b: Fragment) -> bool:
         return True
     leader = left.text.endswith(("...", ". . .", "…")) or right.text.startswith(("...", ". . .", "…"))
     return leader and bool(_TAIL.match(right.text) or left.text.endswith("..") or right.text.startswith("."))
+
+
+def parted(piece: Fragment, gap: float = 1.0) -> list[Fragment]:
+    """A piece cut wherever a blank within it is wider than `gap` font sizes: prose, even justified, keeps together."""
+    cuts = [i for i, (a, b) in enumerate(pairwise(piece.words), 1) if b.box.x0 - a.box.x1 > gap * piece.size]
+    if not cuts or piece.words[0].box.x1 > piece.box.x1 + 1:  # the words stand as on the page, the box upright
+        return [piece]
+    runs = [piece.words[i:j] for i, j in zip([0, *cuts], [*cuts, len(piece.words)], strict=True)]
+    return [
+        replace(piece, words=run, box=Box(run[0].box.x0, piece.box.y0, run[-1].box.x1, piece.box.y1)) for run in runs
+    ]
 
 
 def line_numbers(pieces: Sequence[Fragment]) -> list[Fragment]:

@@ -7,10 +7,12 @@ parts, and, in the head, the columns it is centred over.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from itertools import zip_longest
 
 from docpipe.document import Box, Cell
 from docpipe.engines.alignment import Segment, Token, without_leaders
@@ -19,6 +21,11 @@ from docpipe.engines.grid_columns import Columns, Separator
 from docpipe.engines.grid_spans import Owners, spanned
 from docpipe.engines.lattice import COVERED, Rule, Rulings
 from docpipe.engines.textlayer import join_hyphenated
+
+WEIGHTS = (2.5, -1.06, 0.89, 1.15, -0.58, -0.35, -2.06, -0.42)
+"""Logistic weights of the evidence for a grid: a constant; the share of columns parted by no ruling; the narrowest
+blank between columns in letter heights; the shares of rows with a ruling above, of blank cells, of spanning cells, of
+rows of several lines; the logarithm of the number of places."""
 
 
 @dataclass(frozen=True)
@@ -131,15 +138,18 @@ class _Reader(Columns):
             band = [next(following) for _ in unspanned]
             groups = [[band[0]]]
             if not ruled or self._several(band):
-                for line in band[1:]:
+                for line, ahead in zip_longest(band[1:], band[2:]):
                     before, first = groups[-1][-1], groups[-1][0]
                     header = line.middle < self.head_bottom
-                    beside = before
-                    if line.middle - before.middle < HALF_LINE * self.size and not _share(before, line):
+                    beside, probe = before, line
+                    if self._half_below(before, line):
                         # Half a line below a cell that is centred on the height of its row or of two rows.
                         beside = next((above for above in reversed(groups[-1]) if _share(above, line)), before)
+                    elif ahead is not None and self._half_below(line, ahead):
+                        # The cells half a line below are of the same row, centred on its height.
+                        probe = _line([*line.placed, *ahead.placed])
                     above = replace(before, placed=_union(first, before)) if beside is before else beside
-                    opened = begins_row(above, line, habits, self.size, header=header)
+                    opened = begins_row(above, probe, habits, self.size, header=header)
                     if opened:
                         if beside is not before:
                             straddling[line] = before.columns.keys() - line.columns.keys()
@@ -153,6 +163,10 @@ class _Reader(Columns):
                 straddled = frozenset(straddling.get(group[0], ()))
                 rows.append(Row(tuple(group), top, bottom, rule if n == 0 else None, straddled))
         return rows
+
+    def _half_below(self, above: PlacedLine, below: PlacedLine) -> bool:
+        """Whether a line stands half a line below another one, in other columns."""
+        return below.middle - above.middle < HALF_LINE * self.size and not _share(above, below)
 
     @cached_property
     def _rows_between_rules(self) -> bool:
@@ -209,9 +223,7 @@ class _Reader(Columns):
         for c in range(len(self.extents)):
             run = [0]
             for r, lower in enumerate(rows[1:], 1):
-                if self._opens(lower, c) and (
-                    ruled or (r < head and ((r - 1, c) in filled) is not ((r, c) in filled))
-                ):
+                if self._opens(lower, c) and (ruled or (r < head and ((r - 1, c) in filled) is not ((r, c) in filled))):
                     run.append(r)
                     continue
                 self._join_column(owners, c, run, filled)
@@ -235,6 +247,16 @@ class _Reader(Columns):
         if len(run) > 1 and sum((r, c) in filled for c in run) == 1:
             owners.join((r, run[0]), (r, run[-1]))
 
+    def _evidence(self, cells: Sequence[Cell]) -> tuple[float, ...]:
+        """What speaks for the grid, in the order of `WEIGHTS`."""
+        soft = [(s.gutter.x1 - s.gutter.x0) / self.size for s in self.separators if s.rule is None]
+        rules = sum(row.above is not None for row in self.rows[1:]) / max(1, len(self.rows) - 1)
+        blank = sum(not cell.text for cell in cells) / len(cells)
+        spans = sum(cell.row_span > 1 or cell.column_span > 1 for cell in cells) / len(cells)
+        wrapped = sum(len(row.lines) > 1 for row in self.rows) / len(self.rows)
+        places = math.log(len(self.rows) * len(self.extents))
+        return (len(soft) / len(self.separators), min([2.0, *soft]), rules, blank, spans, wrapped, places)
+
     def _finish(self, owners: Owners, texts: dict[tuple[int, int], list[Placed]], head: int) -> Grid:
         cells = []
         tops, bottoms = [row.top for row in self.rows], [row.bottom for row in self.rows]
@@ -254,7 +276,12 @@ class _Reader(Columns):
                     box=box,
                 )
             )
-        return Grid(len(self.rows), len(self.extents), tuple(cells), 0.5)
+        return Grid(len(self.rows), len(self.extents), tuple(cells), _chance(self._evidence(cells)))
+
+
+def _chance(evidence: Sequence[float]) -> float:
+    """The chance, 0..1, that the whole grid is right."""
+    return 1.0 / (1.0 + math.exp(-sum(w * e for w, e in zip(WEIGHTS, (1.0, *evidence), strict=True))))
 
 
 def _walled(separator: Separator, rows: Sequence[Row]) -> float:

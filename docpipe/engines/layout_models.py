@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 PageWords = Callable[[Sheet], Sequence[Word]]
 """Reads a page's words off its pixels: boxes on the page as displayed, in any order."""
 
+PagePieces = Callable[[Sheet], Sequence[Sequence[Word]]]
+"""Reads a page off its pixels as pieces of lines, each its words from left to right."""
+
 MODEL_DPI = 110.0
 """rapid-layout's model scales its input to 608 x 800 pixels: more resolution is thrown away."""
 
@@ -80,9 +83,7 @@ def _grouped(sheet: Sheet, frame: Frame, texts: list[Fragment], figures: Sequenc
     predicted = list(model_groups(source, frame))
     objects = [(kind, Piece(kind, box)) for kind, box in predicted if kind in OBJECTS]
     places = [piece.box for _, piece in objects]
-    objects += [
-        ("picture", Piece("picture", f.box)) for f in figures if not any(_same_place(b, f.box) for b in places)
-    ]
+    objects += [("picture", Piece("picture", f.box)) for f in figures if not any(_same_place(b, f.box) for b in places)]
     named = [(kind, box) for kind, box in predicted if kind not in OBJECTS]
     groups: dict[int, list[Fragment]] = {}
     rest: list[Fragment] = []
@@ -123,14 +124,14 @@ def model_groups(source: PdfPage, frame: Frame) -> Iterator[tuple[Kind, Box]]:
 class ImageLayout:
     """Regions of a page of pixels by rapid-layout's shipped model (a third of a CPU second a page) and its words.
 
-    page_words: reads the page's words (OCR). Without it, and when unseen text of the file's own lies over a scan, the
-    text layer's words are taken, unless the pipeline set them aside.
+    page_words, page_pieces: read the page's words (OCR), loose or as pieces of lines. Without either, and when unseen
+    text of the file's own lies over a scan, the text layer's words are taken, unless the pipeline set them aside.
     """
 
     name = "image-layout"
 
-    def __init__(self, page_words: PageWords | None = None) -> None:
-        self.page_words = page_words
+    def __init__(self, page_words: PageWords | None = None, page_pieces: PagePieces | None = None) -> None:
+        self.page_words, self.page_pieces = page_words, page_pieces
 
     @cached_property
     def _model(self) -> RapidLayout:
@@ -143,8 +144,11 @@ class ImageLayout:
         page = sheet.page
         frame = Frame((360 - page.rotation) % 360, page.width, page.height, page.skew)
         lines = sheet.source.lines()
-        if self.page_words is not None and (not lines or sheet.ways.get("text") == "set aside"):
-            lines = tuple(lines_of_words(self.page_words(sheet), frame))
+        if not lines or sheet.ways.get("text") == "set aside":
+            if self.page_pieces is not None:
+                lines = tuple(lines_of_pieces(self.page_pieces(sheet), frame))
+            elif self.page_words is not None:
+                lines = tuple(lines_of_words(self.page_words(sheet), frame))
         texts, turned = fragments(lines, frame)
         image, dpi = _upright_image(sheet, frame)
         predicted = list(self._predicted(image, dpi))
@@ -178,9 +182,9 @@ class ImageLayout:
 
 def image_layout() -> ImageLayout:
     """The layout of pages of pixels, their words read by docpipe's own OCR."""
-    from docpipe.engines.ocr import page_words
+    from docpipe.engines.ocr import page_pieces
 
-    return ImageLayout(page_words)
+    return ImageLayout(page_pieces=page_pieces)
 
 
 def _upright_image(sheet: Sheet, frame: Frame) -> tuple[Image.Image, float]:
@@ -243,6 +247,30 @@ def lines_of_words(words: Sequence[Word], frame: Frame) -> Iterator[TextLine]:
                 break
         else:
             rows.append([(box, word)])
+    yield from _as_lines(rows, frame)
+
+
+def lines_of_pieces(pieces: Sequence[Sequence[Word]], frame: Frame) -> Iterator[TextLine]:
+    """Pieces of lines, as OCR finds them, as lines of text: those level with each other that nearly touch are one.
+
+    A gutter may be no wider than a blank in a justified line; that OCR found two pieces is what tells.
+    """
+    placed = [[(frame.upright(word.box), word) for word in piece] for piece in pieces]
+    rows: list[list[tuple[Box, Word]]] = []
+    for piece in sorted(placed, key=lambda words: words[0][0].x0):
+        first = piece[0][0]
+        for row in rows:
+            last = row[-1][0]
+            shared = min(last.y1, first.y1) - max(last.y0, first.y0)
+            if shared > 0.5 * min(last.height, first.height) and abs(first.x0 - last.x1) < 0.5 * last.height:
+                row += piece
+                break
+        else:
+            rows.append(list(piece))
+    yield from _as_lines(rows, frame)
+
+
+def _as_lines(rows: Sequence[list[tuple[Box, Word]]], frame: Frame) -> Iterator[TextLine]:
     usual = float(np.median([box.height for row in rows for box, _ in row])) if rows else 0.0
     for number, row in enumerate(sorted(rows, key=lambda r: (r[0][0].y0, r[0][0].x0))):
         height = float(np.median([box.height for box, _ in row]))

@@ -15,7 +15,7 @@ from docpipe.errors import DocpipeError
 from docpipe.sheet import Sheet
 from docpipe.tasks import Task
 
-__all__ = ["OcrEngine", "ReadLine", "find_strips", "of_pixels", "page_words", "read_lines", "read_rows"]
+__all__ = ["OcrEngine", "ReadLine", "find_strips", "of_pixels", "page_pieces", "page_words", "read_lines", "read_rows"]
 
 MARGIN = 4.0
 """Points around a region that is read by itself: letters at the very edge of an image are misread."""
@@ -27,6 +27,11 @@ def page_words(sheet: Sheet) -> tuple[Word, ...]:
     The page's rotation is undone for reading, and its lines are read at the angle they have. Read once and kept.
     """
     return ocr_page.read_page(sheet).words
+
+
+def page_pieces(sheet: Sheet) -> tuple[tuple[Word, ...], ...]:
+    """The same words as the pieces of lines that were found: a wide gap or a gutter parts two pieces."""
+    return tuple(piece for row in ocr_page.read_page(sheet).rows for piece in row)
 
 
 class OcrEngine:

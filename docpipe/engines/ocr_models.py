@@ -145,12 +145,12 @@ def strips_of(likely: NDArray[np.float32], scale: float = 1.0) -> list[Strip]:
         middle, (w, h), turn = cv2.minAreaRect(contour)
         if min(w, h) < 3:
             continue
-        score = _mean_within(likely, cv2.boxPoints((middle, (w, h), turn)))
+        score = _mean_within(likely, cv2.boxPoints((middle, (w, h), turn)).astype(np.float32))
         if score < LEAST_MEAN:
             continue
         grow = 2 * w * h * UNCLIP / (2 * (w + h))
         grown = (middle, (w + grow, h + grow), turn)
-        corners = _from_top_left(cv2.boxPoints(grown)) / scale
+        corners = _from_top_left(cv2.boxPoints(grown).astype(np.float32)) / scale
         found.append(Strip(corners.astype(np.float32), score))
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from docpipe.document import Box, Origin, Region, TextContent, Word
 from docpipe.engines.base import Answer, Request
+from docpipe.engines.fragments import Frame
 from docpipe.engines.ocr_page import PageReading
 from docpipe.engines.textlayer import join_hyphenated
 from docpipe.sheet import Sheet
@@ -40,19 +41,21 @@ def within(box: Box, sheet: Sheet) -> Box:
 
 def rows_in(reading: PageReading, sheet: Sheet, region: Region) -> list[list[Word]]:
     """The rows of a region's words; those in a smaller region within it are that one's."""
-    box = region.box
-    others = (r for r in sheet.page.regions if r.id != region.id and r.box.area < box.area)
-    inner = [other.box for other in others if other.box.intersection(box) > 0]
+    page = sheet.page
+    frame = Frame((360 - page.rotation) % 360, page.width, page.height, page.skew)
+    box = frame.upright(region.box)
+    others = (r for r in page.regions if r.id != region.id and r.box.area < region.box.area)
+    inner = [frame.upright(other.box) for other in others if other.box.intersection(region.box) > 0]
     rows = []
     for row in reading.rows:
-        words = [w for piece in row for w in piece if _in(box, w) and not any(_in(other, w) for other in inner)]
+        placed = [(w, *frame.upright(w.box).center) for piece in row for w in piece]
+        words = [w for w, x, y in placed if _in(box, x, y) and not any(_in(other, x, y) for other in inner)]
         if words:
             rows.append(words)
     return rows
 
 
-def _in(box: Box, word: Word) -> bool:
-    x, y = word.box.center
+def _in(box: Box, x: float, y: float) -> bool:
     return box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1
 
 

@@ -248,6 +248,10 @@ class PaliGemmaEngine:
         content, *others = (parsed(task, text, job) for text in texts)
         calibration = checkpoint.calibration.get(task.name)
         confidence = calibration(decoded.logprobs) if calibration else None
+        least = checkpoint.abstain_below.get(task.name, 0.0)
+        if confidence is not None and confidence < least:
+            why = f"not sure enough: confidence {confidence:.2f}, {checkpoint.name} answers from {least:.2f} on"
+            return Answer(job.origin(self.name, len(decoded.tokens)), confidence=confidence, reason=why)
         if confidence is None and self.confidence == "raw":
             confidence = min(1.0, measured(decoded.logprobs))
         reason = None if decoded.finished else f"the answer was cut at its limit of {job.limit} tokens (no <eos>)"

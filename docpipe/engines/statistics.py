@@ -9,7 +9,7 @@ from docpipe.errors import DocpipeError
 from docpipe.sheet import Statistics
 from docpipe.source import Source, SourcePage, TextLine
 
-SAMPLED_PAGES = 48
+SAMPLED_PAGES = 96
 MARGIN = 0.13
 """Running heads and feet stand within this share of the page's height from its edges."""
 
@@ -32,10 +32,12 @@ def statistics(source: Source, pages: int = SAMPLED_PAGES) -> Statistics:
     """Look through at most `pages` pages, taken as neighbours so that what recurs shows.
 
     A text is running when it stands in the margin of two or more pages, and of at least a tenth of those looked at:
-    heads of left and right pages differ, and those of chapters change. A damaged page is passed over.
+    heads of left and right pages differ, and those of chapters change. The outermost line of a page that stands on
+    the same height of another page, too, is running however short its chapter. A damaged page is passed over.
     """
     sizes = Counter[float]()
     running = Counter[str]()
+    outermost = Counter[tuple[str, int]]()
     looked = 0
     for number in _sample(source.page_count, pages):
         try:
@@ -48,12 +50,14 @@ def statistics(source: Source, pages: int = SAMPLED_PAGES) -> Statistics:
             for word in line.words:
                 sizes[round(word.size * 2) / 2] += len(word.text)
         running.update(_marginal(page, lines))
+        outermost.update(_outermost(page, lines))
     least = max(2, round(0.1 * looked))
+    placed = {text for (text, _), count in outermost.items() if count > 1}
     return Statistics(
         page_count=source.page_count,
         body_size=_body_size(sizes),
         sizes=dict(sorted(sizes.items())),
-        running=frozenset(text for text, count in running.items() if count >= least),
+        running=frozenset(text for text, count in running.items() if count >= least) | placed,
         language=source.metadata.language,
     )
 
@@ -61,6 +65,19 @@ def statistics(source: Source, pages: int = SAMPLED_PAGES) -> Statistics:
 def _marginal(page: SourcePage, lines: tuple[TextLine, ...]) -> set[str]:
     marginal = [line for line in lines if in_margin(line.box.y0, line.box.y1, page.height)]
     return {running_form(line.text) for line in marginal if len(line.text) < 200}
+
+
+def _outermost(page: SourcePage, lines: tuple[TextLine, ...]) -> set[tuple[str, int]]:
+    """The texts at the very top and foot of a page, each with its height on it in points."""
+    level = [line for line in lines if in_margin(line.box.y0, line.box.y1, page.height) and line.turn == 0]
+    if not level:
+        return set()
+    top, foot = min(line.box.y0 for line in level), max(line.box.y1 for line in level)
+    return {
+        (running_form(line.text), round(line.box.y0))
+        for line in level
+        if len(line.text) < 200 and (line.box.y0 < top + 2 or line.box.y1 > foot - 2)
+    }
 
 
 def _body_size(sizes: Counter[float]) -> float:

@@ -11,7 +11,7 @@ from functools import reduce
 
 from docpipe.document import Box
 from docpipe.engines.blocks import CAPTION, Block
-from docpipe.engines.fragments import Fragment
+from docpipe.engines.fragments import Fragment, parted
 from docpipe.engines.graphics import Graphics
 
 CELL_LETTERS = 45
@@ -105,6 +105,7 @@ def _between_rules(drawn: Graphics, texts: Sequence[Fragment], body: float) -> l
     """Rows of cells between two or more rules of one width (as booktabs draws them)."""
     music = [c.box for c in drawn.clusters if c.staves]
     rules = [r for r in drawn.horizontal if r.width > 8 * body and not any(_within(m, r) for m in music)]
+    texts = [cell for text in texts for cell in parted(text)]
     boxes: list[Box] = []
     used: set[int] = set()
     for i, top in enumerate(sorted(rules, key=lambda r: r.y0)):

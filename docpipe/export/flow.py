@@ -36,6 +36,9 @@ _BULLET = re.compile(r"^[•◦▪▫‣⁃∙·●○■□–—*\-]\s+")
 _ORDINAL = re.compile(r"^(\d{1,4})[.)]\s+")
 _NOTE = re.compile(r"^\W?(\d{1,3}|[*†‡§¶]{1,3}|[a-z](?=[\s.)\]]))[.)\]]?\s*")
 
+_NOTED = re.compile(r"([.,;:!?)\]”’\"']|[^\W\d_]{3})\s?$")
+"""What a footnote's mark follows: a word or a sign at its end."""
+
 
 @dataclass
 class Block:
@@ -255,22 +258,28 @@ def _goes_on(block: Block, region: Region, page: int) -> bool:
 
 
 def _link_notes(texts: Sequence[Block], fresh: Sequence[Block], page: int) -> None:
-    """Name the footnotes of a page that a superscript on it refers to, and the superscript after its footnote."""
+    """Link each footnote of a page to the superscript on it that refers to it.
+
+    A footnote is referred to once: of several superscripts that could be meant the last is, since marks by authors'
+    names stand above, and exponents and isotopes follow digits or short symbols.
+    """
     notes: dict[str, Block] = {}
     for block in fresh:
         if block.kind == "footnote" and (found := _NOTE.match(block.text)):
             notes.setdefault(found[1], block)
-    if not notes:
-        return
-    names = {mark: f"{page}-{mark}" if mark.isalnum() else f"{page}-n{i}" for i, mark in enumerate(notes)}
+    references: dict[str, tuple[Block, int]] = {}
     for block in texts:
-        if block.kind == "footnote" or block.last_page != page:
+        if not notes or block.kind == "footnote" or block.last_page != page:
             continue
         for i, run in enumerate(block.runs):
             mark = run.text.strip().strip("()[].,")
             if "superscript" in run.style and run.note is None and mark in notes:
-                block.runs[i] = Run(run.text, run.style, names[mark])
-                if notes[mark].note is None:
-                    notes[mark].note = names[mark]
-                    found = _NOTE.match(notes[mark].text)
-                    notes[mark].runs = without_start(notes[mark].runs, found.end() if found else 0)
+                before = text_of(block.runs[max(0, i - 2) : i])
+                if _NOTED.search(before):
+                    references[mark] = (block, i)
+    for number, (mark, (block, i)) in enumerate(references.items()):
+        name = f"{page}-{mark}" if mark.isalnum() else f"{page}-n{number}"
+        block.runs[i] = Run(block.runs[i].text, block.runs[i].style, name)
+        found = _NOTE.match(notes[mark].text)
+        notes[mark].note = name
+        notes[mark].runs = without_start(notes[mark].runs, found.end() if found else 0)

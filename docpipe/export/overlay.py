@@ -126,13 +126,13 @@ def _draw(sheet: Any, region: Region, scale: float, layer: int) -> None:
     sheet.draw_rect(box, **line, fill=colour, fill_opacity=0.06, oc=layer)
     level = f" {region.level}" if region.level and region.kind in {"heading", "list_item"} else ""
     label = f"{region.order} {kind}{level}" + ("" if status == "valid" else f", {status}")
-    size = 5.5 * scale
+    size = 4.8 * scale
     length = pymupdf.get_text_length(label, fontsize=size)
     # On the box's upper edge, from within where the page ends above it.
     top = box.y0 - size * 0.4 if box.y0 > 1.4 * size else box.y0 + size
     left = max(0.0, min(box.x0, sheet.rect.width - length - 1))
     patch = pymupdf.Rect(left - 0.5, top - size * 0.85, left + length + 0.5, top + size * 0.25)
-    sheet.draw_rect(patch, color=None, fill=(1, 1, 1), fill_opacity=0.8, oc=layer)
+    sheet.draw_rect(patch, color=None, fill=(1, 1, 1), fill_opacity=0.6, oc=layer)
     sheet.insert_text((left, top), label, fontsize=size, color=ALARM if status == "invalid" else colour, oc=layer)
 
 

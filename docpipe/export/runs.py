@@ -19,6 +19,10 @@ _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 HIGHLIGHTS = frozenset(("bold", "italic", "monospace"))
 """Styles that tell a part from the rest; where most of a text has one, it tells nothing."""
 
+SCRIPTS = frozenset(("superscript", "subscript"))
+
+_MARK = re.compile(r"(\d+|[^\w\s]+)(?=[^\W\d_]{3})")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -61,6 +65,10 @@ def runs_of(content: TextContent, keep_lines: bool = False) -> list[Run]:
             continue
         style = frozenset(word.style)
         styles[start:end] = [style] * (end - start)
+        if style & SCRIPTS and (mark := _MARK.match(text[start:end])):
+            # A mark set before a word ("¹The") raises itself alone.
+            style -= SCRIPTS
+            styles[start + mark.end() : end] = [style] * (end - start - mark.end())
         if last is not None and start > last[0] and not text[last[0] : start].strip():
             between = style & last[1] & HIGHLIGHTS
             styles[last[0] : start] = [between] * (start - last[0])

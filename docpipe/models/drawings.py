@@ -31,7 +31,9 @@ def levels(grey: np.ndarray) -> np.ndarray:
     if paper - ink < 24:
         return np.full_like(grey, 255)
     # A little of the paper's own noise goes white with it.
-    return np.clip((grey.astype(np.float32) - ink) * (255.0 / (0.94 * (paper - ink))), 0, 255).astype(np.uint8)
+    spread = (grey.astype(np.float32) - ink) * (255.0 / (0.94 * (paper - ink)))
+    levelled: np.ndarray = np.clip(spread, 0, 255).astype(np.uint8)
+    return levelled
 
 
 def ink_box(grey: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -46,7 +46,8 @@ class Checkpoint:
     """A checkpoint as far as its name or its docpipe.json tells. tasks None: whatever it is asked.
 
     folder: None until it was fetched (`locate`). side: of its square image in pixels, when the name says. resize: the
-    family's, see `preprocess.Resize`.
+    family's, see `preprocess.Resize`. abstain_below: for tasks with a calibration, the confidence (0..1) under which
+    an answer is not worth giving.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Checkpoint:
     resize: str = "bilinear"
     settings: dict[str, TaskSettings] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
+    abstain_below: dict[str, float] = field(default_factory=dict)
     summary: str = ""
 
     def can_read(self, task: str) -> bool:
@@ -132,6 +134,7 @@ def _described(base: Checkpoint, said: Mapping[str, Any]) -> Checkpoint:
             gated=False,
             resize=str(said.get("resize", base.resize)),
             settings={k: _settings(v) for k, v in tasks.items()},
+            abstain_below={str(k): float(v) for k, v in dict(said.get("abstain_below") or {}).items()},
             calibration={k: Calibration.from_json(v, base.name) for k, v in maps.items()},
             summary=str(said.get("summary", "")),
         )

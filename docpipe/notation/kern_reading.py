@@ -200,7 +200,9 @@ def _data(
                 match = _RECIP.search(found[0])
                 spine.time = now + _length(match.group(0) if match else "4")
             continue
-        if event.kind != "grace":
+        if event.kind == "whole":
+            spine.time = staff.reached[index] = now + _length(token[: token.index("r")])
+        elif event.kind != "grace":
             gap = now - staff.reached.get(index, start)
             if gap > 0:
                 staff.items += [Event("space", r, voice=index) for r in gap_recips(gap)]
@@ -212,8 +214,9 @@ def _data(
 
 
 def _length(recip: str) -> Fraction:
-    if "%" in recip:
-        return Fraction(1)
+    under, percent, over = recip.partition("%")
+    if percent and over.isdigit() and under.isdigit() and int(under):
+        return Fraction(4 * int(over), int(under))
     try:
         return duration(recip)
     except ValueError:
@@ -225,6 +228,8 @@ def _event(token: str, staff: _Staff, spine: _Spine, voice: int) -> Event:
     grace = "q" in token.lower()
     match = _RECIP.search(token)
     recip = match.group(0) if match else "8" if grace else ""
+    if "%" in recip and "r" in token:  # only a rest of a whole measure is as long as that
+        return Event("whole", "1", voice=voice)
     if recip not in RECIPS and not grace:
         raise _UnsayableError
     if "r" in token:

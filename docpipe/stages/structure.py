@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise, takewhile
 
-from docpipe.document import Kind, Page, Region, Section, TableContent
+from docpipe.document import Kind, Page, Region, Section, TableContent, TextContent
 
 _FIGURES: tuple[Kind, ...] = ("picture", "chart", "molecule", "score")
 FIGURES = frozenset(_FIGURES)
@@ -144,7 +144,18 @@ def _goes_on(a: Region, b: Region) -> bool:
         return False
     if first.endswith(("-", "\u2010", "\u00ad")) and second[0].islower():
         return True
-    return not first.endswith(_SENTENCE_END) and not second[0].isupper() and second[0] not in "•◦▪–—"
+    if first.endswith(_SENTENCE_END) or second[0] in "•◦▪–—":
+        return False
+    return not second[0].isupper() or _fills_its_line(a)
+
+
+def _fills_its_line(region: Region) -> bool:
+    """Whether the last line of a paragraph of several lines runs to its right edge: it does not end there."""
+    content = region.reading.content if region.reading else None
+    if not isinstance(content, TextContent) or len(content.words) < 12:
+        return False
+    last = content.words[-1].box
+    return region.box.height > 2 * last.height and region.box.x1 - last.x1 < 0.35 * last.height
 
 
 def _same_columns(a: Region, b: Region) -> bool:

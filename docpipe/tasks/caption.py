@@ -15,7 +15,7 @@ class CaptionTask:
     PaliGemma 2, arXiv 2412.03555, sec. 4.5: 448 px, 192 tokens).
     """
 
-    prompts = {"*": "caption {language}"}
+    prompts = {"*": "caption {language}"}  # noqa: RUF012
     size, max_tokens = 448, 192
     prepare = staticmethod(squeeze)
     check = staticmethod(check_picture)

@@ -16,7 +16,7 @@ class MoleculeTask:
     The paper prints no prefix and no public checkpoint was fine-tuned for it: `smiles` is docpipe's own.
     """
 
-    prompts = {"nano": "smiles", "*": "smiles"}
+    prompts = {"nano": "smiles", "*": "smiles"}  # noqa: RUF012
     size, max_tokens = 448, 256
     prepare = staticmethod(pad_to_white_square)
     check = staticmethod(check_molecule)

@@ -18,7 +18,7 @@ class ScoreTask:
     error rate: 0 is best.
     """
 
-    prompts = {"nano": "kern", "*": "kern"}
+    prompts = {"nano": "kern", "*": "kern"}  # noqa: RUF012
     size, max_tokens = 896, 1024
     prepare = staticmethod(pad_to_white_square)
     check = staticmethod(check_score)

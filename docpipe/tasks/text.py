@@ -16,7 +16,7 @@ class TextTask:
     `metric` is an error rate: 0 is best.
     """
 
-    prompts = {"*": "ocr"}
+    prompts = {"*": "ocr"}  # noqa: RUF012
     size, max_tokens = 896, 512
     prepare = staticmethod(squeeze)
     check = staticmethod(check_text)

@@ -20,7 +20,9 @@ ATTENTION = "docpipe_plain"
 
 @dataclass(frozen=True)
 class Architecture:
-    """size, patch: pixels of the square input and of a patch. vision_*, text_*: width, layers; heads have `head` units."""
+    """Sizes. size, patch: pixels of the square input and of a patch. vision_*, text_*: width, layers, and how many
+    widths the hidden layer of an MLP has. head: units of an attention head.
+    """
 
     size: int = 128
     patch: int = 16
@@ -80,7 +82,8 @@ def build(architecture: Architecture, vocabulary: int) -> PaliGemmaForConditiona
         "eos_token_id": 1,
         "bos_token_id": 2,
     }
-    config = PaliGemmaConfig(
+    kind: Any = PaliGemmaConfig
+    config = kind(
         vision_config=vision,
         text_config=text,
         image_token_index=3,
@@ -92,7 +95,7 @@ def build(architecture: Architecture, vocabulary: int) -> PaliGemmaForConditiona
         bos_token_id=2,
     )
     register_attention()
-    model = PaliGemmaForConditionalGeneration._from_config(
+    model: PaliGemmaForConditionalGeneration = PaliGemmaForConditionalGeneration._from_config(
         config, attn_implementation={"vision_config": ATTENTION, "text_config": ATTENTION}
     )
     _start_sparse(model, a)

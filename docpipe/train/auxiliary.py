@@ -64,7 +64,13 @@ class Auxiliary(nn.Module):
             }
             total = total + sum(getattr(self.weights, name) * loss for name, loss in losses.items())
             parts = {name: float(loss.detach()) for name, loss in losses.items()}
-        logits = self.labels(self._seen["vision"]).float()
-        found = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / logits.shape[:2].numel()
+        found = self.label_loss(labels)
         self._seen.clear()
         return total + self.weights.labels * found, parts | {"labels": float(found.detach())}
+
+    def label_loss(self, labels: Tensor) -> Tensor:
+        """Of the vision tower's last forward pass: cross-entropy summed over labels, mean over patches."""
+        logits = self.labels(self._seen["vision"]).float()
+        lost: Tensor = binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        mean: Tensor = lost / logits.shape[:2].numel()
+        return mean

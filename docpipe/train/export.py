@@ -57,8 +57,8 @@ def tokenizer_json(vocabulary: Sequence[str]) -> str:
 
     kept = Tokenizer(models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token=SPECIAL_TOKENS[0]))
     longest = sorted(vocabulary, key=lambda token: (-len(token), token))
-    kept.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(map(re.escape, longest))), "isolated")  # type: ignore[assignment]
-    kept.decoder = decoders.Fuse()  # type: ignore[assignment]
+    kept.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(map(re.escape, longest))), "isolated")
+    kept.decoder = decoders.Fuse()
     kept.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS[:4]])
     return str(kept.to_str(pretty=False))
 
@@ -76,7 +76,7 @@ def write_transformers(model: Any, recipe: Recipe, vocabulary: Sequence[str], fo
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(file), **special, extra_special_tokens={"image_token": SPECIAL_TOKENS[3]}
     )
-    images = SiglipImageProcessorPil(
+    images: Any = SiglipImageProcessorPil(
         size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=3
     )
     images.image_seq_length = recipe.architecture.patches
@@ -184,7 +184,8 @@ library_name: docpipe
 - Architecture: PaliGemma 2's classes, {parameters / 1e6:.2f}M parameters, {a.size} px by {a.patch} px patches
   ({a.patches} image tokens), vision {a.vision_width} x {a.vision_layers}, text {a.text_width} x {a.text_layers};
   final soft-cap {a.final_softcap}, no attention soft-cap.
-- Recipe: `{recipe.name}`; {run["samples"]:,} samples in {run["cpu_seconds"] / 3600:.2f} CPU hours, {run["step"]:,} steps.
+- Recipe: `{recipe.name}`; {run["samples"]:,} samples in {run["step"]:,} steps,
+  {run["cpu_seconds"] / 3600:.2f} CPU hours.
 - Prompt: `{shipment.prompt}`; image preparation: `{shipment.prepare}`.
 
 | set | n | exactly right | emitted by default | right of those |

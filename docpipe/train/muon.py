@@ -28,7 +28,8 @@ def orthogonalized(stack: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
-    return x.mT if tall else x
+    result: Tensor = x.mT if tall else x
+    return result
 
 
 class Muon(Optimizer):
@@ -59,7 +60,7 @@ class Muon(Optimizer):
 
     def _update(self, weights: list[Tensor], group: dict[str, Any], scale: float) -> None:
         momentum, lr = group["momentum"], group["lr"]
-        grads = [w.grad for w in weights]
+        grads = [w.grad for w in weights if w.grad is not None]
         buffers = []
         for weight in weights:
             state = self.state[weight]

@@ -35,8 +35,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights beside the language loss 1: patch labels, pointer from the middle text layer and from the last one."""
+    """Weights beside the language loss 1: patch labels, pointer from the middle text layer and from the last one.
 
+    vision_first: steps at the start in which only the vision tower learns, from its patch labels. The rest cannot
+    learn before there is something to see, and these steps cost less than half.
+    """
+
+    vision_first: int = 0
     labels: float = 2.0
     pointer_middle: float = 0.4
     pointer_final: float = 0.2
@@ -61,17 +66,20 @@ class Recipe:
     domain: str
     options: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
-    architecture: Architecture = Architecture()
-    schedule: Schedule = Schedule()
-    losses: Losses = Losses()
-    evaluation: Evaluation = Evaluation()
+    architecture: Architecture = field(default_factory=Architecture)
+    schedule: Schedule = field(default_factory=Schedule)
+    losses: Losses = field(default_factory=Losses)
+    evaluation: Evaluation = field(default_factory=Evaluation)
 
 
 _TABLES = {"architecture": Architecture, "schedule": Schedule, "losses": Losses, "evaluation": Evaluation}
 
 
 def read_recipe(place: str | Path) -> Recipe:
-    """A recipe from a file, or a shipped one by its name. Raises ValueError on an unknown key, naming those there are."""
+    """A recipe from a file, or a shipped one by its name.
+
+    Raises ValueError on an unknown name or key, naming the known keys.
+    """
     path = Path(place)
     if path.suffix != ".toml":
         shipped = files("docpipe.train") / "recipes" / f"{place}.toml"

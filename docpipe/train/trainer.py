@@ -91,7 +91,9 @@ class Trainer:
         self.data_start = int(state["data_start"]) if state is not None and "data_start" in state else 0
 
     def _make_optimizers(self) -> None:
-        plan, matrices, others = self.recipe.schedule, [], []
+        plan = self.recipe.schedule
+        matrices: list[Tensor] = []
+        others: list[Tensor] = []
         for name, weight in self.model.named_parameters():
             hidden = weight.ndim == 2 and ".layers." in name and plan.optimizer == "muon"
             (matrices if hidden else others).append(weight)
@@ -123,10 +125,17 @@ class Trainer:
     def take_step(self, batch: Batch, rate: float) -> dict[str, float]:
         """One update at `rate` times the peak learning rate; the losses before it."""
         plan = self.recipe.schedule
+        labels = torch.from_numpy(batch.labels).float()
         with self.autocast():
-            loss = self.model(**self.tensors(batch), use_cache=False).loss
-            extra, parts = self.auxiliary(torch.from_numpy(batch.labels).float(), torch.from_numpy(batch.pointers))
-        (loss + extra).backward()
+            if self.step < self.recipe.losses.vision_first:
+                self.model.model.vision_tower(self.tensors(batch)["pixel_values"])
+                total = self.auxiliary.label_loss(labels)
+                parts = {"labels": float(total.detach())}
+            else:
+                loss = self.model(**self.tensors(batch), use_cache=False).loss
+                extra, parts = self.auxiliary(labels, torch.from_numpy(batch.pointers))
+                total, parts = loss + extra, {"loss": float(loss.detach())} | parts
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self._clipped, plan.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -140,7 +149,7 @@ class Trainer:
             torch._foreach_lerp_(
                 list(self.averaged.values()), [p.detach() for _, p in self.model.named_parameters()], 1 - keep
             )
-        return {"loss": float(loss.detach())} | parts
+        return parts
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
@@ -177,7 +186,8 @@ class Trainer:
         old = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
         last = self.step + decay if decay else steps or self.recipe.schedule.steps
         begun, saved, means = self.step, time.monotonic(), _Means()
-        every = self.recipe.evaluation.every
+        r = self.recipe
+        every = r.evaluation.every
         loader = self.loader()
         self.log(event="begin", step=self.step, parameters=sum(p.numel() for p in self.model.parameters()),
                  bfloat16=self.native, decay=decay, pid=os.getpid())  # fmt: skip
@@ -192,7 +202,7 @@ class Trainer:
                 means.add(self.take_step(batch, rate))
                 if self.step % 50 == 0 or self.step == last:
                     self.log(step=self.step, samples=self.samples, rate=round(rate, 4), **means.values())
-                if validate and self.step % every == 0 and self.step != last:
+                if validate and self.step % every == 0 and self.step != last and self.step > r.losses.vision_first:
                     self.validate()
                 if time.monotonic() - saved > SAVE_EVERY:
                     self.save()

@@ -10,7 +10,7 @@ from docpipe.document import Box, Page, Word
 from docpipe.engines.base import LayoutEngine
 from docpipe.engines.fragments import Frame
 from docpipe.engines.layout_geometry import GeometryLayout
-from docpipe.engines.layout_models import ImageLayout, PyMuPdfLayout, lines_of_words
+from docpipe.engines.layout_models import ImageLayout, PyMuPdfLayout, lines_of_pieces, lines_of_words
 from docpipe.sheet import Sheet
 
 
@@ -121,3 +121,29 @@ def test_a_blank_image_has_no_regions(tmp_path):
     with open_source(tmp_path / "blank.png") as source:
         sheet = Sheet(Page(number=1, width=800, height=1100), source.ref)
         assert ImageLayout(lambda _: []).regions(sheet) == []
+
+
+def test_pieces_that_ocr_found_apart_stay_apart_over_a_narrow_gutter():
+    def words(x: float, y: float, *texts: str) -> list[Word]:
+        return [Word(text=t, box=Box(x + 30 * n, y, x + 30 * n + 26, y + 10)) for n, t in enumerate(texts)]
+
+    pieces = [words(50, 100, "having", "a", "watch"), words(150, 100, "the", "desired"), words(140, 130, "look,")]
+    pieces.append(words(169, 130, "but", "worn"))
+    lines = list(lines_of_pieces(pieces, Frame(0, 600, 800)))
+    assert sorted(line.text for line in lines) == ["having a watch", "look, but worn", "the desired"]
+
+
+def test_words_set_aside_are_read_off_the_pixels():
+    born = sheets(page_of_text)[0]
+    asked = []
+    layout = ImageLayout(page_pieces=lambda sheet: asked.append(sheet) or [words_of(born)])
+    layout.regions(born)
+    assert not asked
+    layout.regions(born.with_page(born.page, text="set aside"))
+    assert len(asked) == 1
+
+
+def test_a_frame_gives_a_tilted_word_its_own_size_back():
+    frame, word = Frame(90, 600, 800, skew=3.0), Box(100, 100, 160, 112)
+    back = frame.upright(frame.displayed(word))
+    assert all(abs(a - b) < 0.01 for a, b in zip(back, word, strict=True))

@@ -94,9 +94,7 @@ def test_palette_images_are_read_by_their_colours(tmp_path):
     assert read(sheet_in(tmp_path / "palette.png")).content.text.startswith("Dear Madam")
 
 
-@pytest.mark.parametrize(
-    ("size", "text"), [(9, "small print of a contract"), (14, "Fig. 3"), (16, "7"), (90, "Huge")]
-)
+@pytest.mark.parametrize(("size", "text"), [(9, "small print of a contract"), (14, "Fig. 3"), (16, "7"), (90, "Huge")])
 def test_crops_cut_close_to_their_ink_are_read(tmp_path, size, text):
     image = picture((4, size, text), size=size, width=0.62 * size * len(text) + 8, height=1.35 * size)
     small = image.resize((max(8, image.width * 72 // 150), image.height * 72 // 150), Image.Resampling.LANCZOS)

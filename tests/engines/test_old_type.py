@@ -10,7 +10,11 @@ def letters(text: str, rivals: dict[int, float]) -> list[Character]:
     return [Character(c, 0.5, 0.9, 0.0, rivals.get(n, 0.0)) for n, c in enumerate(text)]
 
 
-FRAKTUR = [letters("fich fo", {0: 0.1, 5: 0.2}), letters("wiffen", {2: 0.1, 3: 0.3}), letters("auf für", {2: 1e-4, 4: 1e-4})]
+FRAKTUR = [
+    letters("fich fo", {0: 0.1, 5: 0.2}),
+    letters("wiffen", {2: 0.1, 3: 0.3}),
+    letters("auf für", {2: 1e-4, 4: 1e-4}),
+]
 MODERN = [letters("fast often firm of for if", {0: 1e-6, 6: 1e-5, 10: 1e-6})]
 
 

@@ -323,6 +323,18 @@ def test_confidence_is_calibrated_raw_on_demand_or_none(tmp_path: Path, model: s
     assert only(PaliGemmaEngine(model=calibrated), ask(TEXT)).confidence == pytest.approx(0.5 + raw / 2)
 
 
+@pytest.mark.parametrize(("least", "answers"), [(0.69, True), (0.71, False)])
+def test_below_the_checkpoints_threshold_it_abstains(tmp_path: Path, least: float, answers: bool) -> None:
+    always = {"measure": "mean", "x": [0, 1], "y": [0.7, 0.7]}
+    tasks = {"text": {"max_tokens": 4}}
+    path = checkpoint(tmp_path / "a", tasks=tasks, confidence={"text": always}, abstain_below={"text": least})
+    answer = only(PaliGemmaEngine(model=path), ask(TEXT))
+    assert answer.error is None
+    assert answer.confidence == pytest.approx(0.7)
+    assert (answer.content is not None) == answers
+    assert (answer.reason or "").startswith("not sure enough") != answers
+
+
 def test_confidence_is_of_the_soft_capped_probabilities(model: str) -> None:
     engine = PaliGemmaEngine(model=model)
     loaded = engine.load(registry.find_checkpoint(model))

@@ -137,6 +137,14 @@ def test_superscripts_stay_with_what_they_belong_to() -> None:
     assert grid(table(ask(PdfTableEngine(), sheets(draw)[0])))[1] == ["Aspirina", "71.2", "99.1"]
 
 
+def test_a_footnote_number_is_not_read_as_part_of_a_number() -> None:
+    def draw(page: pymupdf.Page) -> None:
+        borderless(page)
+        page.insert_text((190 + pymupdf.get_text_length("71.2", fontsize=11), 114), "2", fontsize=6)
+
+    assert grid(table(ask(PdfTableEngine(), sheets(draw)[0])))[1] == ["Aspirin", "71.2²", "99.1"]
+
+
 def test_words_outside_the_region_are_not_in_the_table() -> None:
     def draw(page: pymupdf.Page) -> None:
         borderless(page)
@@ -180,7 +188,53 @@ def test_a_failure_is_an_answer() -> None:
         assert answer.error.region == "p1.r1"
 
 
+def test_typewritten_words_keep_together() -> None:
+    rows = [["Year", "Country", "Score"], ["1999", "United States", "71.2"], ["2000", "New Zealand", "64.0"]]
+
+    def draw(page: pymupdf.Page) -> None:
+        for r, row in enumerate(rows):
+            for c, text in enumerate(row):
+                page.insert_text((80 + 110 * c, 100 + 18 * r), text, fontsize=11, fontname="cour")
+
+    assert grid(table(ask(PdfTableEngine(), sheets(draw)[0]))) == rows
+
+
+def test_cells_centred_on_the_height_of_their_row() -> None:
+    def draw(page: pymupdf.Page) -> None:
+        borderless(page, top=60)
+        for r in range(3):
+            top = 140 + 34 * r
+            page.insert_text((80, top), "Terminal,", fontsize=11)
+            page.insert_text((80, top + 13), "second part", fontsize=11)
+            page.insert_text((190, top + 6.5), f"4{r}.0", fontsize=11)
+            page.insert_text((300, top + 6.5), f"7{r}.5", fontsize=11)
+
+    content = table(ask(PdfTableEngine(), sheets(draw)[0]))
+    assert grid(content)[4:] == [["Terminal, second part", f"4{r}.0", f"7{r}.5"] for r in range(3)]
+
+
 # --- from pixels
+
+
+def test_lone_dashes_and_crosses_are_read(reader: ImageTableEngine) -> None:
+    rows = [["Role", "Teachers", "Trainers"], ["Planning", "x", "-"], ["Testing", "-", "x"], ["Review", "x", "x"]]
+
+    def draw(page: pymupdf.Page) -> None:
+        for r, row in enumerate(rows):
+            for c, text in enumerate(row):
+                page.insert_text((60 + 110 * c, 60 + 24 * r), text, fontsize=11)
+
+    assert grid(table(ask(reader, as_image(draw)))) == rows
+
+
+def test_words_cut_by_the_image_s_edge_beyond_the_rules_are_not_in_the_table(reader: ImageTableEngine) -> None:
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 4), "the last line of a paragraph above that", fontsize=11)
+        page.draw_line((60, 10), (360, 10))
+        borderless(page, left=64, top=30)
+        page.draw_line((60, 95), (360, 95))
+
+    assert grid(table(ask(reader, as_image(draw, height=100)))) == BORDERLESS
 
 
 @pytest.fixture(scope="module")

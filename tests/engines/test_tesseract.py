@@ -16,7 +16,12 @@ needs_tesseract = pytest.mark.skipif("eng" not in tesseract.installed(), reason=
 def test_only_scripts_without_letters_in_the_network_are_left_to_it():
     from docpipe.engines.ocr_models import letters_known
 
-    assert [tesseract.script_of(code) for code in ("ru", "uk-UA", "ko", "ar")] == ["Cyrillic", "Cyrillic", "Korean", "Arabic"]
+    assert [tesseract.script_of(code) for code in ("ru", "uk-UA", "ko", "ar")] == [
+        "Cyrillic",
+        "Cyrillic",
+        "Korean",
+        "Arabic",
+    ]
     assert [tesseract.script_of(code) for code in ("en", "de-AT", "zh", "ja", "el")] == [None] * 5
     known = letters_known()
     assert not known & set("жйшюבهฟकაք한")

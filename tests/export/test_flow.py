@@ -180,6 +180,28 @@ def test_footnotes_are_linked_to_their_marks_on_the_same_page_alone() -> None:
     assert (unlinked.note, unlinked.text) == (None, "1 Who?")
 
 
+def test_a_footnote_is_linked_once_to_the_last_mark_that_can_mean_it() -> None:
+    authors = handmade.text(
+        "A. Author2, B. Name1", ("Author", ""), ("2", "superscript"), ("Name", ""), ("1", "superscript")
+    )
+    body = handmade.text(
+        "as said.1 It is 3 m2 wide", ("said.", ""), ("1", "superscript"), ("m", ""), ("2", "superscript")
+    )
+    page = handmade.page(
+        handmade.region("paragraph", authors, 0), handmade.region("paragraph", body, 1),
+        handmade.region("footnote", "1 One.", 2), handmade.region("footnote", "2 Two.", 3),
+    )  # fmt: skip
+    notes = [(r.text, r.note) for b in blocks(page)[:2] for r in b.runs if "superscript" in r.style]
+    assert notes == [("2", "1-2"), ("1", None), ("1", "1-1"), ("2", None)]
+
+
+def test_a_mark_glued_to_a_word_raises_itself_alone() -> None:
+    content = handmade.text("1The text of 10th", ("1The", "superscript"), ("text", ""), ("th", "superscript"))
+    assert [(r.text, *r.style) for r in runs_of(content)] == [
+        ("1", "superscript"), ("The text of 10",), ("th", "superscript")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("said", "ordinal", "shown"),
     [("• a", None, "a"), ("12. b", 12, "b"), ("3) c", 3, "c"), ("(a) d", None, "(a) d"), ("–5 °C", None, "–5 °C")],

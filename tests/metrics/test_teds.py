@@ -161,7 +161,15 @@ def test_it_agrees_with_the_independent_judge(tmp_path: Path) -> None:
     (tmp_path / "MANIFEST.tsv").write_text(manifest, "utf-8")
     lines = [json.dumps({"id": p.name, "output": a}) for p, a in zip(truths, answers, strict=True)]
     (tmp_path / "pred.jsonl").write_text("\n".join(lines), "utf-8")
-    command = [os.environ.get("DOCPIPE_JUDGE_PYTHON", sys.executable), "-m", "judge", "tables", "--truth", str(tmp_path / "MANIFEST.tsv"), "--pred"]
+    command = [
+        os.environ.get("DOCPIPE_JUDGE_PYTHON", sys.executable),
+        "-m",
+        "judge",
+        "tables",
+        "--truth",
+        str(tmp_path / "MANIFEST.tsv"),
+        "--pred",
+    ]
     command += [str(tmp_path / "pred.jsonl"), "--json", str(tmp_path / "out.json")]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": judge}, capture_output=True)
     said = {row["id"]: row for row in json.loads((tmp_path / "out.json").read_text())["cases"]}

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engines"))
-from scans import read, sheet_of  # noqa: E402
-from typeset import PROSE, prose, sheets  # noqa: E402
+from scans import read, sheet_of
+from typeset import PROSE, prose, sheets
 
-from docpipe.engines.ocr import page_words  # noqa: E402
-from docpipe.sheet import Sheet  # noqa: E402
-from docpipe.stages.rasterize import rasterize  # noqa: E402
+from docpipe.engines.ocr import page_words
+from docpipe.sheet import Sheet
+from docpipe.stages.rasterize import rasterize
 
 
 def scan() -> Image.Image:
@@ -76,7 +76,7 @@ def test_a_page_with_text_of_its_own_costs_nothing(monkeypatch):
     assert (done.page, done.ways["rasterize"]) == (sheet.page, "text layer")
 
 
-def test_pixels_can_be_asked_for(tmp_path):
+def test_pixels_can_be_asked_for():
     sheet = sheets(lambda page: prose(page, 50, 80, 480, 10))[0]
     done = rasterized(sheet, pixels=True)
     assert done.page.status == "complete"
@@ -104,4 +104,4 @@ def test_deskewing_can_be_left_out(tmp_path):
 def test_blank_pages_are_level(tmp_path):
     page = rasterized(sheet_of(Image.new("RGB", (600, 800), "white"), tmp_path / "blank.png")).page
     assert (page.rotation, page.skew, page.status) == (0, 0.0, "complete")
-    assert rasterized(sheets(lambda page: None)[0]).page.status == "complete"
+    assert rasterized(sheets(lambda _: None)[0]).page.status == "complete"

@@ -228,7 +228,10 @@ def score(samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, float]
     from rdkit.Chem import rdFingerprintGenerator
 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=2)
-    exact, flat, valid, likeness = [], [], [], []
+    exact: list[bool] = []
+    flat: list[bool] = []
+    valid: list[bool] = []
+    likeness: list[float] = []
     sizes: dict[str, list[bool]] = {}
     with rdBase.BlockLogs():
         for sample, answer in zip(samples, answers, strict=True):
@@ -246,7 +249,7 @@ def score(samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, float]
             atoms = truth.GetNumHeavyAtoms()
             size = next((bound for bound in (6, 8, 10, 12, 15, 20, 30, 40) if atoms <= bound), 99)
             sizes.setdefault(f"exact_to_{size}", []).append(right)
-    mean = {"exact": exact, "exact_flat": flat, "valid": valid, "tanimoto": likeness}
+    mean: dict[str, Sequence[float]] = {"exact": exact, "exact_flat": flat, "valid": valid, "tanimoto": likeness}
     scores = {name: float(np.mean(values)) if values else 0.0 for name, values in mean.items()}
     return scores | {name: float(np.mean(values)) for name, values in sorted(sizes.items())}
 

@@ -94,6 +94,8 @@ def _options(rng: random.Random, staves: int) -> dict[str, Any]:
 def engrave(system: System, rng: random.Random) -> Engraving:
     """Draw a system. Raises NotEngravedError where Verovio drops or moves what was asked for."""
     rows = _decorated(system_rows(system), len(system.staves), rng)
+    if any(not cell for row in rows for cell in row.fields):  # Verovio ends the whole process on such text
+        raise NotEngravedError("empty field")
     text = "\n".join("\t".join(row.fields) for row in rows) + "\n"
     toolkit = _toolkit()
     toolkit.setOptions(_options(rng, len(system.staves)))

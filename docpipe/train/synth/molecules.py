@@ -157,7 +157,7 @@ def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.I
         return None
     scale = style.enlarged
     drawer = rdMolDraw2D.MolDraw2DCairo(side * scale, side * scale)
-    options = drawer.drawOptions()
+    options: Any = drawer.drawOptions()
     options.prepareMolsBeforeDrawing = False
     options.fixedBondLength = bond * scale
     options.fixedFontSize = max(5, round(bond * style.font_ratio * scale))

@@ -93,8 +93,8 @@ def systems(
             rng = random.Random(f"scores:{fresh}:{seed}:{number}:{attempt}")
             taste = PLAIN if rng.random() < plain else Taste()
             staves = 2 if rng.random() < 0.72 else 1
-            system = random_system(rng, measures or rng.choice((2, 3, 4, 4, 5)), staves, taste)
             try:
+                system = random_system(rng, measures or rng.choice((2, 3, 4, 4, 5)), staves, taste)
                 drawn = engrave(system, rng)
                 break
             except (NotEngravedError, ValueError):

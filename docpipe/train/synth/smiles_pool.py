@@ -31,9 +31,9 @@ def read_smiles(paths: Sequence[Path]) -> list[str]:
     found: list[str] = []
     for path in paths:
         for file in sorted(path.glob("*.smi*")) if path.is_dir() else [path]:
-            opened = gzip.open(file, "rt") if file.suffix == ".gz" else file.open()
-            with opened as lines:
-                found.extend(line.split()[0] for line in lines if line.strip() and not line.startswith("#"))
+            packed = file.read_bytes()
+            text = (gzip.decompress(packed) if file.suffix == ".gz" else packed).decode()
+            found.extend(line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("#"))
     return found
 
 
@@ -120,14 +120,12 @@ def fragment(mol: Mol, rng: random.Random, low: int, high: int) -> Mol | None:
     """A piece of the molecule with `low` to `high` heavy atoms, its open ends capped; None when the cuts gave none."""
     from rdkit import Chem
 
-    bonds = [
-        b.GetIdx() for b in mol.GetBonds() if not b.IsInRing() and b.GetBondType() == Chem.BondType.SINGLE
-    ]
+    bonds = [b.GetIdx() for b in mol.GetBonds() if not b.IsInRing() and b.GetBondType() == Chem.BondType.SINGLE]
     if not bonds:
         return None
     cuts = rng.sample(bonds, min(len(bonds), rng.choice((1, 1, 2, 2, 3, 4))))
-    pieces = Chem.GetMolFrags(Chem.FragmentOnBonds(mol, cuts, addDummies=True), asMols=True, sanitizeFrags=False)
-    pieces = [p for p in pieces if low <= sum(a.GetAtomicNum() > 1 for a in p.GetAtoms()) <= high]
+    parts = Chem.GetMolFrags(Chem.FragmentOnBonds(mol, cuts, addDummies=True), asMols=True, sanitizeFrags=False)
+    pieces = [p for p in parts if low <= sum(a.GetAtomicNum() > 1 for a in p.GetAtoms()) <= high]
     if not pieces:
         return None
     piece = Chem.RWMol(rng.choice(pieces))

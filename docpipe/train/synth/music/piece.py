@@ -45,7 +45,7 @@ class _Voices:
 
 
 def random_system(rng: random.Random, measures: int = 4, staves: int = 2, taste: Taste | None = None) -> System:
-    """A system as printed. Same state of `rng`, same system."""
+    """A system as printed. Same state of `rng`, same system. Raises ValueError for one that went wrong: try again."""
     taste = taste or Taste()
     meter = rng.choices(list(METER_WEIGHTS), list(METER_WEIGHTS.values()))[0]
     sharps = rng.choices(list(_KEYS), list(_KEYS.values()))[0]
@@ -179,6 +179,8 @@ def _printed(
                 heads.append(Head(state.position(number), accidental, tied))
             if draft.kind == "grace" and not heads:
                 continue
+            if draft.kind == "note" and not heads:
+                raise ValueError("a note out of reach")
             items.append(
                 Event(
                     draft.kind, draft.recip, tuple(heads), voice, draft.beam if draft.kind == "note" else "",

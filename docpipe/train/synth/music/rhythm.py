@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
+from docpipe.notation.kern_system import gap_recips
 from docpipe.notation.staff import METER_SIGNS, Beam, duration, flags
 
 _SIMPLE = """
@@ -98,6 +99,7 @@ def rhythm(meter: str, rng: random.Random, repeat: float = 0.45, densest: int = 
             chosen = cell(left, compound, rng, densest)
             size = sum((duration(r.lstrip("r")) for r in chosen), Fraction(0))
         if size > left:
+            slots.append(tuple("r" + r for r in gap_recips(left)))
             break
         slots.append(chosen)
         last = chosen

@@ -1,0 +1,27 @@
+"""Spatial statements: is what is said of an image true?"""
+
+from __future__ import annotations
+
+from docpipe.checks.answer import check_truth
+from docpipe.document import AnswerContent
+from docpipe.metrics.vqa import same_answer
+from docpipe.models.preprocess import squeeze
+from docpipe.tasks.base import task
+
+
+@task("spatial", reads="", writes="answer")
+class SpatialTask:
+    """Judge a statement (PaliGemma 2, arXiv 2412.03555, sec. 4.6: VSR, 224 px, 18 tokens, answered True or False).
+
+    The paper prints no prefix: this one is docpipe's own. The confidence is the probability of the answer given.
+    """
+
+    prompts = {"*": "answer {language} {statement} true or false?"}  # noqa: RUF012
+    size, max_tokens = 224, 18
+    prepare = staticmethod(squeeze)
+    check = staticmethod(check_truth)
+    metric = staticmethod(same_answer)
+
+    def parse(self, text: str, parts: dict[str, str] | None = None) -> AnswerContent:
+        """The answer, with the statement that it is about."""
+        return AnswerContent(answer=text.strip(), question=(parts or {}).get("statement"))

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from docpipe.api import Found, Readings, convert, pages, read
+    from docpipe.asking import Answers, ask, caption, detect
     from docpipe.document import Document, Page, Reading, Region
     from docpipe.errors import DocpipeError
     from docpipe.pipeline import Pipeline
 
 _HOMES = {
+    "ask": "asking", "caption": "asking", "detect": "asking", "Answers": "asking",
     "convert": "api", "read": "api", "pages": "api", "Found": "api", "Readings": "api",
     "Document": "document", "Page": "document", "Reading": "document", "Region": "document",
     "DocpipeError": "errors", "Pipeline": "pipeline",
 }  # fmt: skip
 
 __all__ = [
-    "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region",
-    "convert", "pages", "read",
+    "Answers", "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region",
+    "ask", "caption", "convert", "detect", "pages", "read",
 ]  # fmt: skip
 
 

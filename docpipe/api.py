@@ -42,6 +42,10 @@ KINDS_OF_TASK: dict[str, tuple[Kind, ...]] = {
     "molecule": ("molecule",),
     "score": ("score",),
     "caption": ("picture", "chart"),
+    "short-caption": ("picture", "chart"),
+    "describe": ("picture", "chart"),
+    "chart": ("chart",),
+    "formula": ("formula",),
 }
 """The kinds of a PDF's regions that `read` gives for a task."""
 
@@ -51,6 +55,10 @@ KIND_OF_CROP: dict[str, Kind] = {
     "molecule": "molecule",
     "score": "score",
     "caption": "picture",
+    "short-caption": "picture",
+    "describe": "picture",
+    "chart": "chart",
+    "formula": "formula",
 }
 """The kind of region that an image is taken for when it is read for a task."""
 
@@ -141,8 +149,9 @@ def read(
 ) -> Readings:
     """Read regions of documents. kinds: those of interest, else every region that was read.
 
-    task: text, table, molecule, score or caption. Given it, an image is one region of that kind and no layout runs on
-    it; of a PDF the regions for that task are given. Raises as `convert` does, and DP203 for an unknown task or kind.
+    task: one of `KINDS_OF_TASK` (text, table, molecule, score, caption, describe, chart, formula …). Given it, an image
+    is one region of that kind and no layout runs on it; of a PDF the regions for that task are given. Raises as
+    `convert` does, and DP203 for an unknown task or kind.
     """
     several = [source] if isinstance(source, str | Path | bytes) else list(source)
     whole = as_pipeline(pipeline, model, language)
@@ -164,6 +173,8 @@ def reading_run(
         if pipeline.file is None:
             raise DocpipeError("DP202", pipeline.name, "only a pipeline from a file can read an image for one task")
         pipeline = crop_pipeline(pipeline.file, task)
+    elif task is not None and pipeline.file is not None:
+        pipeline = Pipeline.from_file(with_task(pipeline.file, task))
     return DocumentRun(ref, pipeline, wanted=wanted, pool=pool)
 
 
@@ -193,7 +204,7 @@ def crop_pipeline(file: PipelineFile, task: str) -> Pipeline:
     """The pipeline that reads an image as one region for a task, with the engines that `file` has for it."""
     kind = KIND_OF_CROP[task]
     straighten = [e for e in file.stage if e.use == "rasterize" and task == "text"]
-    read_by = [e for e in file.stage if e.use == "recognize"]
+    read_by = [e for e in with_task(file, task).stage if e.use == "recognize"]
     stages = (
         *straighten,
         StageEntry(use="crop", settings={"kind": kind}),
@@ -201,6 +212,19 @@ def crop_pipeline(file: PipelineFile, task: str) -> Pipeline:
         *read_by,
     )
     return Pipeline.from_file(file.model_copy(update={"name": f"{file.name} ({task})", "stage": stages}))
+
+
+def with_task(file: PipelineFile, task: str) -> PipelineFile:
+    """The pipeline file, made to read a task too: one that it does not name is routed alone, to paligemma."""
+    stages = []
+    for entry in file.stage:
+        more = dict(entry.settings)
+        if entry.use == "recognize" and task not in more.get("engines", {}):
+            more["engines"] = {**more.get("engines", {}), task: ["paligemma"]}
+        elif entry.use == "route" and task not in more.get("tasks", {}):
+            more["tasks"] = {task: list(KINDS_OF_TASK[task])}
+        stages.append(StageEntry(use=entry.use, settings=more))
+    return file.model_copy(update={"stage": tuple(stages)})
 
 
 def as_pipeline(pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None) -> Pipeline:

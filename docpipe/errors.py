@@ -40,6 +40,8 @@ CATALOGUE: dict[str, Entry] = {
     "DP204": Entry("no such page range", "write pages as 3, 3-7 or 1,4-6", "user"),
     "DP205": Entry("no such engine", "use one of the names it lists", "user"),
     "DP206": Entry("no such export format", "use one of the names it lists", "user"),
+    "DP207": Entry("nothing that can be asked", "write what it says", "user"),
+    "DP208": Entry("the box is not on the page", "give x0 y0 x1 y1 in points, origin top left", "user"),
     # 3xx: models and engines
     "DP301": Entry("no such checkpoint", "name a folder, a registered model or a hub name", "user"),
     "DP302": Entry("the checkpoint cannot be loaded", "see the message; safetensors only", "user"),

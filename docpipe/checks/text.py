@@ -8,7 +8,6 @@ own geometry and no confidence, so a born-digital page is judged without a singl
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from docpipe.checks import Checked, Pixels
 from docpipe.checks.guard import Findings, judges
@@ -22,15 +21,18 @@ CHARACTERS_A_MARK = 9
 """More characters than this for each mark on the paper were invented: a joined word of Arabic or handwriting is one
 mark, printed Latin has a mark for a character."""
 
-MARKS_A_CHARACTER = 14
-"""More marks than this for each character were left unread: a Chinese character has up to about ten."""
+MARKS_A_CHARACTER = 8
+"""More marks than this for each character were left unread: printed Latin on a dirty scan
+has up to three, and a Chinese character some five."""
 
 BROKEN_SHARE = 0.01
 """Share of broken characters from which a text counts as wrongly encoded rather than as holding an odd sign."""
 
 _MOJIBAKE = re.compile(r"[\u00c2-\u00df][\u0080-\u00bf\u0152-\u0178\u0192\u02c6-\u02dc\u2013-\u2122]"
                        r"|[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u0178\u0192\u02c6-\u02dc\u2013-\u2122]{2}")  # fmt: skip
-_CID = re.compile(r"\(cid:\d+\)")
+_LOST = re.compile(r"\ufffd|\(cid:\d+\)")
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 @judges(TextContent)
@@ -106,50 +108,48 @@ def _end_of_unit(text: str, cut: int, period: int) -> int:
     """The cut moved on to the end of a sentence, else of a word: a loop matches from where its units are alike."""
     ahead = range(cut, min(cut + period, len(text)))
     sentence = (i for i in ahead if text[i - 1] in ".!?\n" and text[i].isspace())
-    word = (i for i in ahead if text[i].isspace())
+    word = (i for i in ahead if text[i - 1 : i + 1] != text[i - 1 : i + 1].strip())
     return next(sentence, next(word, cut))
 
 
 def without_controls(text: str) -> str:
     """The text without control characters and noncharacters; tab and line end stay, other line ends become one."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
-    return "".join(letter for letter in text if letter in "\n\t" or not _is_control(letter))
-
-
-def _is_control(letter: str) -> bool:
-    return unicodedata.category(letter) == "Cc" or ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef"
+    return _CONTROL.sub("", re.sub(r"\r\n|[\r\f]", "\n", text))
 
 
 def decode_again(text: str) -> str:
     """Words of UTF-8 that was decoded as Windows-1252 (é for é) put right; every other word as it is."""
 
     def mend(match: re.Match[str]) -> str:
-        try:
-            return match[0].encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            return match[0]
+        for encoding in ("cp1252", "latin-1"):
+            try:
+                return match[0].encode(encoding).decode("utf-8")
+            except UnicodeError:
+                continue
+        return match[0]
 
     return _MOJIBAKE.sub(mend, text)
 
 
 def _mend_encoding(content: TextContent, findings: Findings) -> TextContent:
-    clean = without_controls(content.text)
-    if clean != content.text:
-        findings.repair("text.control", "control characters were removed")
-    again = decode_again(clean)
-    if again != clean:
+    decoded = decode_again(content.text)
+    if decoded != content.text:
         findings.repair("text.mojibake", "UTF-8 that had been decoded as Windows-1252 was put right")
+    again = without_controls(decoded)
+    if again != decoded:
+        findings.repair("text.control", "control characters were removed")
     if again == content.text:
         return content
-    words = tuple(w.model_copy(update={"text": decode_again(without_controls(w.text))}) for w in content.words)
+    words = tuple(w.model_copy(update={"text": without_controls(decode_again(w.text))}) for w in content.words)
     return content.model_copy(update={"text": again, "words": words})
 
 
 def _broken(text: str, findings: Findings) -> None:
     """Replacement and private characters and (cid:…) stand-ins: what the encoding could not say."""
+    lost, private = len(_LOST.findall(text)), len(_PRIVATE.findall(text))
+    if not lost and not private:
+        return
     characters = sum(not letter.isspace() for letter in text)
-    lost = text.count("\ufffd") + len(_CID.findall(text))
-    private = sum(unicodedata.category(letter) == "Co" for letter in text)
     for code, count, what in (
         ("text.replacement", lost, "character(s) could not be decoded"),
         ("text.private", private, "character(s) of a private code mean something in their own font only"),

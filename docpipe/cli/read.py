@@ -25,6 +25,10 @@ class TaskChoice(StrEnum):
     molecule = "molecule"
     score = "score"
     caption = "caption"
+    short_caption = "short-caption"
+    describe = "describe"
+    chart = "chart"
+    formula = "formula"
 
 
 @app.command()

@@ -134,6 +134,7 @@ def _paragraphs(lines: list[Fragment]) -> list[list[Fragment]]:
             or (a.bold != b.bold and min(a.letters, b.letters) > 2 and not CAPTION.match(parts[-1][0].text))
             or (a.monospace != b.monospace and (abs(a.box.x0 - b.box.x0) > 0.4 * size or step > 1.1 * usual))
             or _run_in_italic(parts[-1], b, right)
+            or _numbered_head(parts[-1], b, right)
             or _outdented(parts[-1], b)
             or _marked(b, lines)
             or bool((m := CAPTION.match(b.text)) and m["rest"].lstrip()[:1] in {":", ".", "|", "–", "—"})
@@ -177,6 +178,20 @@ def _run_in_italic(paragraph: list[Fragment], line: Fragment, right: float) -> b
     """Whether a heading in italics ends above an upright line: one or two lines, the last left short."""
     head = len(paragraph) <= 2 and all(f.italic for f in paragraph)
     return head and not line.italic and _left_short(paragraph[-1], line, right) and line.letters > 3
+
+
+_NUMBERED_HEAD = re.compile(r"^\d{1,2}(\.\d{1,2}){1,3}\.?\s+[^\W\d_]")
+
+
+def _numbered_head(paragraph: list[Fragment], line: Fragment, right: float) -> bool:
+    """Whether a line with a number such as 3.1, left short and without a full stop, stands above as its heading."""
+    head = paragraph[0]
+    return (
+        len(paragraph) == 1
+        and bool(_NUMBERED_HEAD.match(head.text))
+        and not head.text.rstrip().endswith((".", ",", ";"))
+        and _left_short(head, line, right)
+    )
 
 
 def _outdented(paragraph: list[Fragment], line: Fragment) -> bool:

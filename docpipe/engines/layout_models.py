@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from docpipe.engines.fragments import Fragment, Frame, fragments, is_right_to_le
 from docpipe.engines.graphics import components
 from docpipe.engines.kinds import Surroundings, kind_of
 from docpipe.engines.layout_geometry import Piece, as_regions, body_size, finish, survey
+from docpipe.engines.scan_figures import taken_apart
 from docpipe.engines.statistics import in_margin
 from docpipe.sheet import Sheet
 from docpipe.source import PdfPage, TextLine, TextWord
@@ -45,6 +47,9 @@ LEAST_SCORE, LEAST_SCORE_OF_LARGE = 0.45, 0.75
 
 LEAST_MISSED = 40.0
 """Ink that nobody accounts for is a figure when it is this wide and high, in points."""
+
+PROSE = 12
+"""A line of at least so many letters is no label of a figure."""
 
 OBJECTS: frozenset[Kind] = frozenset(("picture", "table"))
 
@@ -149,13 +154,18 @@ class ImageLayout:
                 lines = tuple(lines_of_pieces(self.page_pieces(sheet), frame))
             elif self.page_words is not None:
                 lines = tuple(lines_of_words(self.page_words(sheet), frame))
-        texts, turned = fragments(lines, frame)
         image, dpi = _upright_image(sheet, frame)
         predicted = list(self._predicted(image, dpi))
-        if not texts:  # nobody could read the page: the model's boxes are all there is
+        if not lines:  # nobody could read the page: the model's boxes are all there is
             return _regions(sheet, frame, [(kind, Piece(kind, box)) for kind, box in predicted], [])
-        objects = [(kind, Piece(kind, box)) for kind, box in predicted if kind in OBJECTS]
-        boxes = [piece.box for _, piece in objects]
+        prose = [frame.upright(line.box) for line in lines if len(line.text) >= PROSE]
+        tables = [box for kind, box in predicted if kind == "table"]
+        pictures = taken_apart(image, dpi, [box for kind, box in predicted if kind == "picture"], [*prose, *tables])
+        boxes = [*pictures, *tables]
+        # Numbers of a table would else be taken for the markers of the lines beside it.
+        texts, turned = fragments(_outside(lines, frame, boxes), frame)
+        objects: list[tuple[Kind, Piece]] = [("picture", Piece("picture", box)) for box in pictures]
+        objects += [("table", Piece("table", box)) for box in tables]
         missed = ink_outside(image, dpi, [*(t.box for t in (*texts, *turned)), *boxes])
         objects += [("picture", Piece("picture", box)) for box in missed]
         free = [t for t in (*texts, *turned) if not any(_holds(piece.box, t) for _, piece in objects)]
@@ -178,6 +188,23 @@ class ImageLayout:
             if not doubtful and not nested and not any(other.iou(box) > 0.5 for _, other in kept):
                 kept.append((kind, box))
         yield from kept
+
+
+def _outside(lines: Sequence[TextLine], frame: Frame, boxes: Sequence[Box]) -> list[TextLine]:
+    """Lines without the words that stand within figures and tables (boxes upright)."""
+    kept = []
+    for line in lines:
+        words = tuple(w for w in line.words if not any(_contains(box, frame.upright(w.box)) for box in boxes))
+        if len(words) == len(line.words):
+            kept.append(line)
+        elif words:
+            kept.append(replace(line, words=words, box=reduce(Box.union, (w.box for w in words))))
+    return kept
+
+
+def _contains(box: Box, word: Box) -> bool:
+    x, y = word.center
+    return box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1
 
 
 def image_layout() -> ImageLayout:

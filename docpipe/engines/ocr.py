@@ -77,7 +77,7 @@ class OcrEngine:
 def share_right(certainty: float) -> float:
     """The share of characters, 0..1, that are right among those read with a mean certainty.
 
-    A line through what was measured on 1,900 lines of receipts and old books (docs/benchmarks/ocr.md): the network is
+    A line through what was measured on 2,800 lines of receipts (docs/benchmarks/ocr.md): the network is
     a little too sure of itself, and never quite right on a scan.
     """
     return max(0.0, 0.985 - 1.3 * (1.0 - certainty))

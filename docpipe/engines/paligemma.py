@@ -19,9 +19,11 @@ from docpipe.errors import DocpipeError
 from docpipe.models import registry
 from docpipe.models.confidence import measured
 from docpipe.models.load import digest, load_network, network_config
+from docpipe.models.masks import mask_decoder
 from docpipe.models.preprocess import Frame, arrangement, is_blank, pad_to_white_square, resize, to_pixels
 from docpipe.models.registry import Checkpoint
 from docpipe.models.tokenizer import Tokenizer
+from docpipe.models.vae import MaskDecoder
 from docpipe.tasks import Task
 from docpipe.tasks.base import prompt_for
 
@@ -58,6 +60,7 @@ class Loaded:
     config: NetworkConfig
     tokenizer: Tokenizer
     decoder: Decoder
+    masks: MaskDecoder | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class PaliGemmaEngine:
     at once. device: as PyTorch names it. confidence: "calibrated" gives none where the checkpoint ships no
     calibration for the task, "raw" the tokens' mean probability instead. candidates: answers to a request, by beam
     search; those after the first become alternatives, from which the first that passes the task's check is taken.
+    mask_decoder: the file or https address of the weights that turn `<seg>` codes into masks, `#sha256=…` after it;
+    without it the checkpoint's folder is looked into (`models.masks`).
     """
 
     name: ClassVar[str] = "paligemma"
@@ -105,10 +110,11 @@ class PaliGemmaEngine:
         device: str = "cpu",
         confidence: Literal["calibrated", "raw"] = "calibrated",
         candidates: int = 1,
+        mask_decoder: str | None = None,
     ) -> None:
         self.model, self.models, self.revision, self.offline = model, dict(models or {}), revision, offline
         self.dtype, self.batch, self.device, self.confidence = dtype, max(1, batch), device, confidence
-        self.candidates = max(1, candidates)
+        self.candidates, self.mask_decoder = max(1, candidates), mask_decoder
         self._loaded: dict[str, Loaded | DocpipeError] = {}
         self._chosen: dict[str, Checkpoint | None] = {}
 
@@ -211,7 +217,8 @@ class PaliGemmaEngine:
                     raise DocpipeError("DP301", checkpoint.name, "it has neither a folder nor a hub name")
                 config = network_config(folder)
                 tokenizer = Tokenizer(folder, config)
-                kept = Loaded(found, digest(folder), config, tokenizer, self.decoder(folder))
+                masks = mask_decoder(self.mask_decoder, folder)
+                kept = Loaded(found, digest(folder), config, tokenizer, self.decoder(folder), masks)
             except DocpipeError as error:
                 kept = error
             self._loaded[checkpoint.name] = kept
@@ -300,18 +307,24 @@ def upright(request: Request) -> Image.Image:
 
 
 def parsed(task: Task, text: str, job: Job) -> Content:
-    """The answer as a content. A task whose parser takes `boxes` is given the square the image showed, in points."""
-    if "boxes" not in inspect.signature(task.parse).parameters:
-        return task.parse(text)
+    """The answer as a content. A task's parser is given what it takes: `boxes`, the square that the image showed in
+    points (none where it was turned); `parts`, what filled the prompt's blanks; `masks`, the decoder of `<seg>` codes.
+    """
+    takes = inspect.signature(task.parse).parameters
+    known = {"boxes": _frame(task, job), "parts": dict(job.request.parts), "masks": job.loaded.masks}
+    return task.parse(text, **{name: value for name, value in known.items() if name in takes})
+
+
+def _frame(task: Task, job: Job) -> Box | None:
     page, box = job.request.sheet.page, job.request.region.box
     said = job.loaded.checkpoint.settings.get(task.name)
     padded = said.prepare == "white-square" if said and said.prepare else task.prepare is pad_to_white_square
     if page.rotation or abs(page.skew) >= MIN_SKEW:
-        return task.parse(text)
+        return None
     if padded:
         half, (x, y) = max(box.width, box.height) / 2, box.center
         box = Box(x - half, y - half, x + half, y + half)
-    return task.parse(text, boxes=box)  # type: ignore[call-arg]
+    return box
 
 
 def _names(task: str) -> str:

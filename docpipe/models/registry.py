@@ -16,7 +16,9 @@ from docpipe.errors import DocpipeError
 from docpipe.models.confidence import Calibration
 from docpipe.models.load import read_json
 
-PRETRAINED = frozenset(("text", "caption", "describe", "question", "ask", "detect", "segment", "grounded-caption"))
+PRETRAINED = frozenset(
+    ("text", "caption", "short-caption", "describe", "question", "ask-back", "detect", "segment", "grounded-caption")
+)
 """Tasks whose prompts the papers' pretraining knows; tables, molecules and music were only ever fine-tuned."""
 
 SHIPPED = Path(__file__).resolve().parent / "nano"

@@ -139,7 +139,8 @@ def _unread(task: Task, region: Region, notes: Sequence[Finding]) -> Reading:
         content = PictureContent(figure=figure)
     earlier = before.verdict.findings if before else ()
     origin = before.origin if before else Origin(engine="none")
-    return Reading(content=content, verdict=Verdict(findings=(*earlier, *notes)), origin=origin)
+    said = (*getattr(task, "banner", ()), *earlier, *notes)
+    return Reading(content=content, verdict=Verdict(findings=said), origin=origin)
 
 
 @dataclass
@@ -156,13 +157,16 @@ def recognize(
     engines: Mapping[TaskName, Sequence[EngineName]],
     settings: Mapping[EngineName, Mapping[str, Any]] | None = None,
     least_confidence: Mapping[TaskName, float] | None = None,
+    parts: Mapping[TaskName, Mapping[str, str]] | None = None,
     language: str = "en",
     dpi: float = 200.0,
 ) -> Stage:
     """Read every region that `route` gave a task. engines: for each task its cascade of engine names.
 
     settings: for each engine's name its keyword settings. least_confidence: for each task the confidence (0..1) below
-    which the next engine is asked. language: of prompts, when the document does not say. dpi: of crops.
+    which the next engine is asked. parts: for each task what its prompt leaves blank, as
+    {question = {question = "What is the total?"}} or {detect = {things = "stamp ; seal"}}. language: of prompts, when
+    the document does not say. dpi: of crops.
     Raises DP203 for an unknown task, DP205 for an unknown engine or setting.
     """
     made: dict[str, Engine] = {}
@@ -176,7 +180,7 @@ def recognize(
     def run(sheets: Iterator[Sheet]) -> Iterator[Sheet]:
         held: list[_Held] = []
         for sheet in sheets:
-            page = _Held(sheet, _asked(sheet, language, dpi) if is_open(sheet) else {})
+            page = _Held(sheet, _asked(sheet, language, dpi, parts or {}) if is_open(sheet) else {})
             held.append(page)
             waiting = any(readers[name].in_batches for h in held for name in h.asked)
             if not waiting or len(held) >= WINDOW:
@@ -188,13 +192,14 @@ def recognize(
     return run
 
 
-def _asked(sheet: Sheet, language: str, dpi: float) -> dict[str, list[Request]]:
+def _asked(sheet: Sheet, language: str, dpi: float, parts: Mapping[str, Mapping[str, str]]) -> dict[str, list[Request]]:
     regions = {region.id: region for region in sheet.page.regions}
     asked: dict[str, list[Request]] = {}
     for region_id, names in sheet.tasks.items():
         for name in names:
             if region_id in regions:
-                request = Request(get_task(name), sheet, regions[region_id], language=language, dpi=dpi)
+                blanks = dict(parts.get(name, {}))
+                request = Request(get_task(name), sheet, regions[region_id], language, blanks, dpi=dpi)
                 asked.setdefault(name, []).append(request)
     return asked
 

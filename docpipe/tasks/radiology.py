@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docpipe.checks.radiology import check_report
+from docpipe.checks.radiology import BANNER, check_report
 from docpipe.document import AnswerContent
 from docpipe.metrics.rouge import rouge_l
 from docpipe.models.preprocess import squeeze
@@ -20,6 +20,7 @@ class RadiologyTask:
 
     prompts = {"*": "{indication}"}  # noqa: RUF012
     size, max_tokens = 896, 512
+    banner = (BANNER,)
     prepare = staticmethod(squeeze)
     check = staticmethod(check_report)
     metric = staticmethod(rouge_l)

@@ -20,7 +20,6 @@ def answers(
     model: PaliGemmaForConditionalGeneration, collate: Collator, inputs: dict[str, Tensor], prefix: int, longest: int
 ) -> tuple[list[tuple[str, ...]], list[list[float]]]:
     """Greedy answers for a batch, as tokens without <eos>, and the log-probabilities of their tokens with it."""
-    model.generation_config.return_dict_in_generate = True
     out = model.generate(
         input_ids=inputs["input_ids"][:, :prefix],
         attention_mask=inputs["attention_mask"][:, :prefix],

@@ -157,6 +157,7 @@ def test_a_refrain_whose_words_have_places_on_the_page_is_not_cut() -> None:
     [
         ("caf\u00c3\u00a9 in Z\u00c3\u00bcrich", "caf\u00e9 in Z\u00fcrich", "text.mojibake"),
         ("it\u00e2\u20ac\u2122s", "it\u2019s", "text.mojibake"),
+        ("\u00c3\x89t\u00c3\u00a9", "\u00c9t\u00e9", "text.mojibake"),
         ("a\x00b\x07c\ufffe", "abc", "text.control"),
         ("one\r\ntwo\x0cthree", "one\ntwo\nthree", "text.control"),
     ],
@@ -209,12 +210,14 @@ DATA = os.environ.get("DOCPIPE_BENCH_DATA")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="DOCPIPE_BENCH_DATA is not set")
-def test_the_truth_of_real_pages_fits_their_ink_and_another_page_s_length_mostly_does_not() -> None:
+def test_the_truth_of_real_pages_fits_their_ink_and_three_words_of_it_mostly_do_not() -> None:
     folder = Path(DATA or "") / "ocr"
     with (folder / "MANIFEST.tsv").open() as lines:
         rows = random.Random(0).sample(list(csv.DictReader(lines, delimiter="\t")), 40)
+    caught = 0
     for row in rows:
         image = to_rgb(open_image((folder / row["path"]).read_bytes(), row["path"]), row["path"])
         text = (folder / row["truth"]).read_text()
         assert checked(text, image).verdict.status in {"valid", "repaired"}, row["path"]
-        assert checked(" ".join(text.split()[:3]), image).verdict.status == "invalid", row["path"]
+        caught += checked(" ".join(text.split()[:3]), image).verdict.status == "invalid"
+    assert caught >= 0.9 * len(rows)

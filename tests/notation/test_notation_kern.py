@@ -161,7 +161,8 @@ def test_training_encodings_are_undone() -> None:
 
 
 NEXT = kern(
-    "**kern | **kern", "*clefF4 | *clefG2", "*k[b-] | *k[f#]", "4C | 4a", "4D | 4b", "*^ | *", "2E | 2G | 2cc", "*- | *- | *-"
+    "**kern | **kern", "*clefF4 | *clefG2", "*k[b-] | *k[f#]",
+    "4C | 4a", "4D | 4b", "*^ | *", "2E | 2G | 2cc", "*- | *- | *-",
 )  # fmt: skip
 
 

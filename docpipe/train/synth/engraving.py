@@ -64,6 +64,8 @@ def _toolkit() -> Any:
 
 
 def _options(rng: random.Random, staves: int) -> dict[str, Any]:
+    scale = rng.choice((52, 56, 60, 66))
+    thin = 2.2 / (0.18 * scale)  # drawn without smoothing, a stroke under one pixel is lost here and there
     return {
         "font": rng.choice(FONTS),
         "breaks": "none",
@@ -75,14 +77,14 @@ def _options(rng: random.Random, staves: int) -> dict[str, Any]:
         "pageMarginRight": 60,
         "pageMarginTop": 90,
         "pageMarginBottom": 90,
-        "scale": rng.choice((52, 56, 60, 66)),
+        "scale": scale,
         "spacingLinear": rng.uniform(0.14, 0.3),
         "spacingNonLinear": rng.uniform(0.48, 0.64),
         "spacingStaff": rng.choice((2, 4, 6, 8, 12)) if staves > 1 else 12,
-        "staffLineWidth": rng.uniform(0.13, 0.26),
-        "stemWidth": rng.uniform(0.12, 0.28),
-        "barLineWidth": rng.uniform(0.2, 0.42),
-        "ledgerLineThickness": rng.uniform(0.18, 0.34),
+        "staffLineWidth": rng.uniform(thin, 0.3),
+        "stemWidth": rng.uniform(thin, 0.36),
+        "barLineWidth": rng.uniform(0.28, 0.5),
+        "ledgerLineThickness": rng.uniform(thin, 0.42),
         "beamMaxSlope": rng.choice((0, 6, 10, 10, 20)),
         "slurMidpointThickness": rng.uniform(0.35, 0.7),
         "slurCurveFactor": rng.uniform(0.7, 1.4),

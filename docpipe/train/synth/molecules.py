@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from docpipe.train.synth.degrade import bilevel, border_ink, degrade
+from docpipe.train.synth.indigo import indigo_drawing
 from docpipe.train.synth.smiles_pool import Pool
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Style:
     atom_numbers: bool
     scan: bool
     enlarged: int
+    renderer: str = "rdkit"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def random_style(rng: random.Random, fonts: Sequence[str], bond: tuple[float, fl
         atom_numbers=rng.random() < 0.01,
         scan=scan,
         enlarged=2 if scan else 1,
+        renderer="indigo" if rng.random() < 0.2 else "rdkit",
     )
 
 
@@ -155,6 +158,26 @@ def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.I
     bond = min(style.bond, (side - 6) / (extent + 2.2 * style.font_ratio))
     if bond < 10.5:
         return None
+    shown = rdMolDraw2D.PrepareMolForDrawing(
+        mol, kekulize=False, addChiralHs=style.chiral_hydrogens, wedgeBonds=True, forceCoords=False
+    )
+    atoms = mol.GetNumAtoms()
+    if style.renderer == "indigo" and atoms > 1:
+        found = indigo_drawing(shown, style, bond, side)
+        if found is None:
+            return None
+        image, places = found
+    else:
+        image, places = _rdkit_drawing(shown, style, bond, side)
+    places = places[:atoms]
+    if places.min() < 1 or places.max() > side - 1 or _touches_border(np.asarray(image)):
+        return None
+    return image, places, shown
+
+
+def _rdkit_drawing(shown: Mol, style: Style, bond: float, side: int) -> tuple[Image.Image, np.ndarray]:
+    from rdkit.Chem.Draw import rdMolDraw2D
+
     scale = style.enlarged
     drawer = rdMolDraw2D.MolDraw2DCairo(side * scale, side * scale)
     options: Any = drawer.drawOptions()
@@ -172,17 +195,11 @@ def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.I
         options.fontFile = style.font
     if not style.colour:
         options.useBWAtomPalette()
-    shown = rdMolDraw2D.PrepareMolForDrawing(
-        mol, kekulize=False, addChiralHs=style.chiral_hydrogens, wedgeBonds=True, forceCoords=False
-    )
     drawer.DrawMolecule(shown)
     drawer.FinishDrawing()
     image = Image.open(io.BytesIO(drawer.GetDrawingText())).convert("L")
-    spots = [drawer.GetDrawCoords(i) for i in range(mol.GetNumAtoms())]
-    places = np.array([(p.x, p.y) for p in spots], np.float32) / scale
-    if places.min() < 1 or places.max() > side - 1 or _touches_border(np.asarray(image)):
-        return None
-    return image, places, shown
+    spots = [drawer.GetDrawCoords(i) for i in range(shown.GetNumAtoms())]
+    return image, np.array([(p.x, p.y) for p in spots], np.float32) / scale
 
 
 def _touches_border(pixels: np.ndarray) -> bool:

@@ -127,9 +127,9 @@ def test_a_mistake_is_named_with_file_line_and_what_is_allowed(tmp_path: Path, l
 
 def test_toml_that_is_none_and_names_that_are_none(tmp_path: Path):
     (tmp_path / "bad.toml").write_text("name = \n", encoding="utf-8")
-    with pytest.raises(DocpipeError, match="DP202.*line 1"):
+    with pytest.raises(DocpipeError, match=r"DP202.*line 1"):
         Pipeline.from_toml(tmp_path / "bad.toml")
-    with pytest.raises(DocpipeError, match="DP201.*default, paligemma"):
+    with pytest.raises(DocpipeError, match=r"DP201.*default, paligemma"):
         Pipeline.from_toml("fast")
     with pytest.raises(DocpipeError, match="DP201"):
         Pipeline.from_toml(tmp_path / "none.toml")

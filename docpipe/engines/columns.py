@@ -127,9 +127,7 @@ def _entangled(items: list[int], boxes: Sequence[Box], drawn: Sequence[int], rtl
 
 
 def _overlap(items: Sequence[int], boxes: Sequence[Box]) -> bool:
-    return any(
-        boxes[a].grown(-1).intersection(boxes[b].grown(-1)) > 0 for n, a in enumerate(items) for b in items[:n]
-    )
+    return any(boxes[a].grown(-1).intersection(boxes[b].grown(-1)) > 0 for n, a in enumerate(items) for b in items[:n])
 
 
 def _by_precedence(items: list[int], boxes: Sequence[Box], drawn: Sequence[int], rtl: bool) -> list[int]:

@@ -162,7 +162,7 @@ def _running(texts: list[Fragment], around: Surroundings) -> tuple[list[Block], 
 
 
 def _goes_on_inward(line: Fragment, inward: Sequence[list[Fragment]]) -> bool:
-    """Whether a line is one of a paragraph's: set like the line next to it, flush with it, and no farther than lines are."""
+    """Whether a line is one of a paragraph's: set like the line next to it, flush with it, and as near as lines are."""
     near = inward[0] if inward else []
     return any(
         abs(f.box.x0 - line.box.x0) < line.size
@@ -236,9 +236,7 @@ def _bylines(pieces: list[Piece], around: Surroundings) -> list[Piece]:
             or abs(block.box.x0 - head.x0) < 2
             or abs(block.box.x1 - head.x1) < 2
         )
-        paired = any(
-            abs(p.box.y0 - block.box.y0) < block.size for p in pieces[title + 1 : i + 2] if p is not pieces[i]
-        )
+        paired = any(abs(p.box.y0 - block.box.y0) < block.size for p in pieces[title + 1 : i + 2] if p is not pieces[i])
         if not (centred or paired):
             break
         if pieces[i].kind == "heading":

@@ -113,7 +113,7 @@ def model_groups(source: PdfPage, frame: Frame) -> Iterator[tuple[Kind, Box]]:
     """
     stored: Any = source.raw.parent
     if source.raw.rotation or frame.turn:
-        upright: Any = pymupdf.Document()  # type: ignore[no-untyped-call]
+        upright: Any = pymupdf.Document()
         upright.insert_pdf(stored, from_page=source.number - 1, to_page=source.number - 1, annots=False, links=False)
         page = upright[0]
         page.set_rotation((page.rotation + 360 - frame.turn) % 360)

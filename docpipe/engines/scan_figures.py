@@ -60,8 +60,8 @@ def _areas(image: Image.Image, dpi: float, others: Sequence[Box]) -> list[Box]:
     rows, columns = np.nonzero(labels)
     found: dict[int, list[int]] = {}
     for label, y, x in zip(labels[rows, columns].tolist(), rows.tolist(), columns.tolist(), strict=True):
-        box = found.setdefault(label, [x, y, x, y])
-        box[0], box[1], box[2], box[3] = min(box[0], x), min(box[1], y), max(box[2], x), max(box[3], y)
+        ends = found.setdefault(label, [x, y, x, y])
+        ends[:] = [min(ends[0], x), min(ends[1], y), max(ends[2], x), max(ends[3], y)]
     boxes = [Box(x0 * CELL, y0 * CELL, (x1 + 1) * CELL, (y1 + 1) * CELL) for x0, y0, x1, y1 in found.values()]
     return sorted((b for b in boxes if min(b.width, b.height) >= LEAST), key=lambda b: (b.y0, b.x0))
 

@@ -70,7 +70,8 @@ def cut_system(image: Image.Image) -> list[Cut]:
     if not ink.any():
         return []
     skew = _skew(ink)
-    gray, ink = _shifted(gray, skew, 255), _shifted(ink, skew, False)
+    if np.ptp(skew) > 3:
+        gray, ink = _shifted(gray, skew, 255), _shifted(ink, skew, False)
     staves = find_staves(ink)
     if not staves:
         return []
@@ -218,7 +219,7 @@ def find_staves(ink: Ink) -> list[Staff]:
         if rows <= 0:
             continue
         lines = np.stack([profile[o : o + rows] for o in offsets])
-        score = 0.6 * lines.min(0) + 0.4 * lines.mean(0)
+        score = (0.6 * lines.min(0) + 0.4 * lines.mean(0)) * (1 - abs(space - distance) / distance)
         found += [(float(score[y]), float(y), float(space)) for y in np.argsort(-score)[:80]]
     found.sort(reverse=True)
     kept: list[tuple[float, float, float]] = []
@@ -301,30 +302,31 @@ def find_bars(ink: Ink, staves: Sequence[Staff]) -> list[tuple[float, float]]:
         else:
             groups.append([x])
     left = min(s.left for s in staves)
+    stemmed = 0.22 if len(staves) == 1 else 0.5  # stems seldom meet in two staves at once
     found = [(float(g[0]), float(g[-1])) for g in groups]
     found = [
         bar
         for bar in found
         if bar[0] > left + 2 * space
         and any(_lines_before(ink, s, bar[0]) for s in staves)
-        and not all(_headed(ink, s, bar) for s in staves)
+        and not all(_along(ink, s, bar) > stemmed for s in staves)
     ]
     if found and found[0][1] - found[0][0] > 0.8 * space and found[0][1] < left + 14 * space:
         return found[1:]  # a repeat begins right after clef and key: no measure ends there
     return found
 
 
-def _headed(ink: Ink, staff: Staff, bar: tuple[float, float]) -> bool:
-    """Whether a thin stroke has ink along it in this staff, as a stem has of its heads."""
+def _along(ink: Ink, staff: Staff, bar: tuple[float, float]) -> float:
+    """How much ink lies along a thin stroke in this staff, on the side that has more: a stem has its heads there."""
     space = staff.space
     if bar[1] - bar[0] > 0.6 * space:
-        return False
+        return 0.0
     rows = _between_lines(ink, staff)
     sides = []
     for a, b in ((bar[0] - 0.7 * space, bar[0] - 0.3 * space), (bar[1] + 0.3 * space, bar[1] + 0.7 * space)):
         part = ink[rows, max(0, round(a)) : max(1, round(b))]
         sides.append(float(part.mean()) if part.size else 0.0)
-    return max(sides) > 0.22
+    return max(sides)
 
 
 def _between_lines(ink: Ink, staff: Staff) -> npt.NDArray[np.int64]:

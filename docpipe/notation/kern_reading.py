@@ -178,9 +178,7 @@ def _note_change(token: str, staff: _Staff, now: Fraction) -> None:
         staff.items.append(change)
 
 
-def _data(
-    fields: list[str], spines: list[_Spine], staves: list[_Staff], now: Fraction, start: Fraction
-) -> Fraction:
+def _data(fields: list[str], spines: list[_Spine], staves: list[_Staff], now: Fraction, start: Fraction) -> Fraction:
     begins = [s.time for f, s in zip(fields, spines, strict=True) if s.staff >= 0 and f != "." and "q" not in f.lower()]
     now = max([now, *begins]) if begins else now
     voice: dict[int, int] = {}

@@ -213,7 +213,7 @@ DATA = os.environ.get("DOCPIPE_BENCH_DATA")
 def test_the_truth_of_real_pages_fits_their_ink_and_three_words_of_it_mostly_do_not() -> None:
     folder = Path(DATA or "") / "ocr"
     with (folder / "MANIFEST.tsv").open() as lines:
-        rows = random.Random(0).sample(list(csv.DictReader(lines, delimiter="\t")), 40)
+        rows = list(csv.DictReader(lines, delimiter="\t"))
     caught = 0
     for row in rows:
         image = to_rgb(open_image((folder / row["path"]).read_bytes(), row["path"]), row["path"])

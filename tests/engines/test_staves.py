@@ -65,7 +65,9 @@ def test_the_distance_of_lines_is_measured(space: int) -> None:
     assert find_staves(ink)[0].space == pytest.approx(space, abs=0.3)
 
 
-@pytest.mark.parametrize("image", [Image.new("L", (300, 200), 255), Image.new("L", (300, 200), 0), Image.new("L", (1, 1))])
+@pytest.mark.parametrize(
+    "image", [Image.new("L", (300, 200), 255), Image.new("L", (300, 200), 0), Image.new("L", (1, 1))]
+)
 def test_nothing_is_found_where_there_is_no_music(image: Image.Image) -> None:
     assert cut_system(image) == []
     assert read_system(image, lambda strips: [[] for _ in strips]) is None
@@ -84,13 +86,12 @@ def test_rendered_systems_are_cut_into_as_many_measures_as_they_have() -> None:
     from docpipe.train.synth.scores import systems
 
     right = total = 0
-    for sheet in islice(systems(21, noise=0.6), 12):
+    for sheet in islice((s for s in systems(21, noise=0.6) if len(s.system.staves) == 2), 10):
         cuts = cut_system(Image.fromarray(sheet.pixels))
-        staves, measures = len(sheet.system.staves), len(sheet.system.staves[0])
-        assert {cut.staff for cut in cuts} == set(range(staves))
+        assert {cut.staff for cut in cuts} == {0, 1}
         total += 1
-        right += len(cuts) == staves * measures
-    assert right / total >= 0.75
+        right += len(cuts) == 2 * len(sheet.system.staves[0])
+    assert right / total >= 0.8
 
 
 def test_right_readings_of_a_rendered_system_give_its_text() -> None:

@@ -158,7 +158,9 @@ def test_staves_agree_on_key_and_bars() -> None:
     lower = [["*F4", "k-3", "2.", "p0", "="], ["R", "="]]
     system = assemble([upper, lower])
     assert [staff[0].header["key"] for staff in system.staves] == ["-3", "-3"]
-    assert {staff[1].bar for staff in system.staves} == {"==", "="} or system.staves[0][1].bar == system.staves[1][1].bar
+    assert {staff[1].bar for staff in system.staves} == {"==", "="} or system.staves[0][1].bar == system.staves[1][
+        1
+    ].bar
     assert "2.r\t2.cc" in write_system(system)
 
 

@@ -102,9 +102,7 @@ def test_paragraphs_one_below_the_other_are_not_linked():
 
 
 def test_a_paragraph_goes_on_over_the_page_break_past_footnotes_and_running_heads():
-    before = page(
-        region("a", "paragraph", LEFT, "to be con-"), region("n", "footnote", (50, 710, 290, 730), "1 Note.")
-    )
+    before = page(region("a", "paragraph", LEFT, "to be con-"), region("n", "footnote", (50, 710, 290, 730), "1 Note."))
     after = page(
         region("h", "header", (50, 20, 200, 30), "Foxes"), region("b", "paragraph", LEFT, "tinued here."), number=2
     )

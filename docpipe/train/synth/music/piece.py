@@ -55,7 +55,11 @@ def random_system(rng: random.Random, measures: int = 4, staves: int = 2, taste:
     if rng.random() < 0.08:
         bars[-1] = rng.choice(("==", "=:|!", "=||"))
     altered = [_chromatics(rng, taste) for _ in range(measures)]
-    change = (rng.randrange(1, measures), rng.choice((-3, -2, -1, 0, 1, 2, 3))) if measures > 1 and rng.random() < 0.05 else None
+    change = (
+        (rng.randrange(1, measures), rng.choice((-3, -2, -1, 0, 1, 2, 3)))
+        if measures > 1 and rng.random() < 0.05
+        else None
+    )
     hides_meter = rng.random() < 0.5
     made = []
     for s in range(staves):
@@ -183,8 +187,14 @@ def _printed(
                 raise ValueError("a note out of reach")
             items.append(
                 Event(
-                    draft.kind, draft.recip, tuple(heads), voice, draft.beam if draft.kind == "note" else "",
-                    draft.marks, draft.opens, draft.closes,
+                    draft.kind,
+                    draft.recip,
+                    tuple(heads),
+                    voice,
+                    draft.beam if draft.kind == "note" else "",
+                    draft.marks,
+                    draft.opens,
+                    draft.closes,
                 )  # fmt: skip
             )
         if part.clef_after:

@@ -84,7 +84,9 @@ def cell(length_left: Fraction, compound: bool, rng: random.Random, densest: int
     return rng.choices([c for c, _ in fitting], [w for _, w in fitting])[0]
 
 
-def rhythm(meter: str, rng: random.Random, repeat: float = 0.45, densest: int = 3, length: Fraction | None = None) -> list[Slot]:
+def rhythm(
+    meter: str, rng: random.Random, repeat: float = 0.45, densest: int = 3, length: Fraction | None = None
+) -> list[Slot]:
     """A measure's rhythm. repeat: how likely a cell is the one before it again."""
     left = measure_length(meter) if length is None else length
     beat = beat_of(meter)

@@ -186,7 +186,9 @@ def bass_and_chords(hand: Hand) -> list[Draft]:
         root = hand.near(hand.chord_tone(slot.onset), hand.middle - 6)
         if i % period == 0:
             return [root - 7, root] if octave else [root]
-        return [root + 7 + d - (7 if rng.random() < 0.15 else 0) for d in ((0, 2, 4), (2, 4, 7), (0, 3, 5))[i % 3][:size]]
+        return [
+            root + 7 + d - (7 if rng.random() < 0.15 else 0) for d in ((0, 2, 4), (2, 4, 7), (0, 3, 5))[i % 3][:size]
+        ]
 
     drafts = _drafts(slots, numbers)
     if rest_after and drafts[-1].beam == "":
@@ -265,7 +267,9 @@ def two_voices(hand: Hand) -> tuple[list[Draft], list[Draft]]:
     else:
         upper, lower = melody(high), chords(low)
     for draft in lower:
-        ceiling = min((min(d.numbers) for d in upper if d.numbers and d.onset < draft.until and d.until > draft.onset), default=99)
+        ceiling = min(
+            (min(d.numbers) for d in upper if d.numbers and d.onset < draft.until and d.until > draft.onset), default=99
+        )
         while draft.numbers and max(draft.numbers) >= ceiling and rng.random() < 0.97:
             draft.numbers = [n - 7 if n >= ceiling else n for n in draft.numbers]
         draft.numbers = sorted(set(draft.numbers))

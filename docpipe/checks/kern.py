@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from collections import Counter
 from fractions import Fraction
 
@@ -17,6 +19,9 @@ from docpipe.notation.rhythm import Bar, Rhythm, rhythm, said
 MAX_CHARACTERS = 500_000
 MOST_FINDINGS = 40
 """A person acts on the first few; an output gone astray breaks every line."""
+
+_MUSIC21 = threading.Lock()
+"""Held while music21's own voice is turned aside."""
 
 _CLEF = re.compile(r"\*clef(?:[GFC](?:v{1,2}|\^{1,2})?[1-5]|X)(?:yy)?")
 _CANCELLED = re.compile(r"[a-g]n")
@@ -51,9 +56,11 @@ def check_score(content: ScoreContent, clipping: Pixels | None = None) -> Checke
     _lengths(kern, time, findings)
     check_marks(kern, time, findings)
     if findings.status != "invalid":
-        reason = music21_refusal(text)
+        reason, passed = _music21(text)
         if reason is not None:
             findings.error("score.music21", f"music21 cannot read it: {reason}")
+        for message in passed:
+            findings.note("score.music21-passed", f"music21 passes over something: {message}")
     if clipping is not None and time.notes and is_blank(clipping.image):
         findings.error("score.blank", "the crop is blank, yet music was read from it")
     if len(findings.found) > MOST_FINDINGS:
@@ -181,16 +188,25 @@ def _may_differ(bars: list[Bar], index: int, expected: Fraction) -> bool:
 
 def music21_refusal(text: str) -> str | None:
     """Why music21 cannot read a **kern text; None when it can."""
-    import warnings
+    return _music21(text)[0]
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from music21 import humdrum
 
+def _music21(text: str) -> tuple[str | None, list[str]]:
+    """Why music21 refuses a text, if it does, and what it passed over. It would print the latter."""
+    from music21.humdrum import spineParser
+
+    passed: list[str] = []
+    speaker = vars(spineParser.environLocal)
+    with _MUSIC21:
+        speaker["warn"] = lambda message, *_, **__: passed.append(" ".join(str(message).split())[:200])
         try:
-            data = humdrum.spineParser.HumdrumDataCollection(text)
-            data.parse()
-            found = data.stream.flatten().notesAndRests
+            data = spineParser.HumdrumDataCollection(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                data.parse()
+            found = len(data.stream.flatten().notesAndRests)
         except Exception as error:  # music21 raises whatever it stumbles over
-            return " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return None if len(found) else "it finds no notes and no rests"
+            return " ".join(f"{type(error).__name__}: {error}".split())[:200], passed
+        finally:
+            del speaker["warn"]
+    return (None if found else "it finds no notes and no rests"), passed

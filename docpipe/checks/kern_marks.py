@@ -25,32 +25,39 @@ def _where(placed: Placed, bars: list[Bar]) -> str:
 def _ties(time: Rhythm, findings: Findings) -> None:
     """A tie joins two notes of one pitch, the second beginning where the first ends, in any voice or staff.
 
-    A tie may come from before the text or go on after it, and may begin anew after a repeat sign.
+    A tie may come from before the text or go on after it, and may begin anew after a repeat sign. Two voices may be
+    tied to one note in unison. A doubled mark ([[ and ]]) ties to a note further on, as in written-out arpeggios.
     """
     doors = {bar.onset + bar.quarters for bar in time.bars if ":" in bar.bar_line or "|" in bar.bar_line}
     doors |= {Fraction(0), time.end}
     waiting: dict[str, list[Placed]] = defaultdict(list)
+    met: set[tuple[str, Fraction]] = set()
     for placed in time.notes:
         note = placed.note
         if note.is_rest or not note.ties:
             continue
-        ends = "]" in note.ties or "_" in note.ties
-        if ends:
-            held = waiting[note.pitch]
-            match = [p for p in held if p.end == placed.onset]
-            match = [p for p in match if p.path.spine == placed.path.spine] or match
+        held = waiting[note.pitch]
+        if "]" in note.ties or "_" in note.ties:
+            far = "]]" in note.ties or "__" in note.ties
+            match = [p for p in held if p.end == placed.onset or (far and _reaches_far(p))]
+            match = [p for p in match if p.path.spine == placed.path.spine] or match[:1]
+            waiting[note.pitch] = held = [p for p in held if p not in match]
             if match:
-                held.remove(match[0])
-            elif placed.onset not in doors:
+                met.add((note.pitch, placed.onset))
+            elif placed.onset not in doors and (note.pitch, placed.onset) not in met:
                 message = f"a tie ends at {note.pitch}, but no {note.pitch} before leads to it"
                 findings.error("score.tie", message, _where(placed, time.bars))
         if "[" in note.ties or "_" in note.ties:
-            waiting[note.pitch].append(placed)
+            held.append(placed)
     for held in waiting.values():
         for placed in held:
             if placed.end not in doors:
                 message = f"a tie begins at {placed.note.pitch}, but the next note is no tied {placed.note.pitch}"
                 findings.error("score.tie", message, _where(placed, time.bars))
+
+
+def _reaches_far(placed: Placed) -> bool:
+    return "[[" in placed.note.ties or "__" in placed.note.ties
 
 
 def _slurs(kern: Kern, time: Rhythm, findings: Findings) -> None:

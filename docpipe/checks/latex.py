@@ -12,7 +12,11 @@ from docpipe.checks.answer import mended
 from docpipe.checks.guard import Findings, judges
 from docpipe.document import AnswerContent
 
-_DELIMITED = tuple(re.compile(p, re.DOTALL) for p in (r"\$\$(.*)\$\$", r"\$(.*)\$", r"\\\[(.*)\\\]", r"\\\((.*)\\\)"))
+_INSIDE = r"((?:\\[^\[\]()]|[^$\\])*)"
+_DELIMITED = tuple(
+    re.compile(opens + _INSIDE + closes)
+    for opens, closes in ((r"\$\$", r"\$\$"), (r"\$", r"\$"), (r"\\\[", r"\\\]"), (r"\\\(", r"\\\)"))
+)
 _DISPLAY = re.compile(r"\\begin\{(equation|displaymath)\*?\}(.*)\\end\{\1\*?\}", re.DOTALL)
 _UNKNOWN = re.compile(r"<mi[^>]*>(\\[^<]*|[{}])</mi>")
 

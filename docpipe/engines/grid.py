@@ -22,7 +22,7 @@ from docpipe.engines.grid_spans import Owners, spanned
 from docpipe.engines.lattice import COVERED, Rule, Rulings
 from docpipe.engines.textlayer import join_hyphenated
 
-WEIGHTS = (2.5, -1.06, 0.89, 1.15, -0.58, -0.35, -2.06, -0.42)
+WEIGHTS = (1.11, -1.15, 0.74, 0.89, -1.33, -0.69, -1.51, -0.07)
 """Logistic weights of the evidence for a grid: a constant; the share of columns parted by no ruling; the narrowest
 blank between columns in letter heights; the shares of rows with a ruling above, of blank cells, of spanning cells, of
 rows of several lines; the logarithm of the number of places."""

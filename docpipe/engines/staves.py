@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from docpipe.models.strips import HEIGHT, LEFT, RIGHT, SPACE, STRETCH, WIDTH, Gr
 from docpipe.notation.kern_assembly import to_kern
 
 Ink = npt.NDArray[np.bool_]
+Columns = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def cut_system(image: Image.Image) -> list[Cut]:
         edges.append((right - 0.5 * space, right - 0.5 * space))
     cuts: list[Cut] = []
     for s, staff in enumerate(staves):
-        for m, ((_, begin), (_, end)) in enumerate(zip(edges, edges[1:], strict=False)):
+        for m, ((_, begin), (_, end)) in enumerate(pairwise(edges)):
             x0 = begin - (LEFT * space if m else 0.0)
             x1 = end + RIGHT * space
             middle = _middle(ink, staff, x0, x1)
@@ -100,12 +102,12 @@ def cut_system(image: Image.Image) -> list[Cut]:
     return cuts
 
 
-def _skew(ink: Ink) -> npt.NDArray[np.int64]:
+def _skew(ink: Ink) -> Columns:
     """The shifts of columns that make rows of ink sharpest: the page's skew, up to 0.7 degrees."""
     height, width = ink.shape
     blocks = min(24, width)
     edges = np.linspace(0, width, blocks + 1).astype(int)
-    profiles = np.stack([ink[:, a:b].sum(1) for a, b in zip(edges, edges[1:], strict=False)]).astype(float)
+    profiles = np.stack([ink[:, a:b].sum(1) for a, b in pairwise(edges)]).astype(float)
     centres = (edges[:-1] + edges[1:]) / 2 - width / 2
     best, slope = -1.0, 0.0
     for tried in sorted(np.linspace(-0.012, 0.012, 25), key=abs):
@@ -114,10 +116,11 @@ def _skew(ink: Ink) -> npt.NDArray[np.int64]:
         sharp = float((np.take_along_axis(profiles, rows, axis=1).sum(0) ** 2).sum())
         if sharp > 1.01 * best:
             best, slope = sharp, float(tried)
-    return np.round(slope * (np.arange(width) - width / 2)).astype(np.int64)
+    shifts: Columns = np.round(slope * (np.arange(width) - width / 2)).astype(np.int64)
+    return shifts
 
 
-def _drift(ink: Ink, staves: Sequence[Staff]) -> npt.NDArray[np.int64]:
+def _drift(ink: Ink, staves: Sequence[Staff]) -> Columns:
     """How many pixels lower than in `staves` the lines lie in each column: pages are a little skew or warped.
 
     The best shift of the combs of all staves, window by window, with a price on changes (dynamic programming).
@@ -147,17 +150,18 @@ def _drift(ink: Ink, staves: Sequence[Staff]) -> npt.NDArray[np.int64]:
     for i in range(len(starts) - 1, 0, -1):
         path.append(int(back[i][path[-1]]))
     found = shifts[np.array(path[::-1])].astype(float)
-    return np.round(np.interp(np.arange(width), starts + window / 2, found)).astype(np.int64)
+    moved: Columns = np.round(np.interp(np.arange(width), starts + window / 2, found)).astype(np.int64)
+    return moved
 
 
 Pixels = TypeVar("Pixels", Gray, Ink)
 
 
-def _shifted(image: Pixels, shifts: npt.NDArray[np.int64], blank: int | bool) -> Pixels:
+def _shifted(image: Pixels, shifts: Columns, blank: int | bool) -> Pixels:
     """The image with each column moved up by its shift."""
     height, width = image.shape
     rows = np.arange(height)[:, None] + shifts[None, :]
-    moved = image[np.clip(rows, 0, height - 1), np.arange(width)[None, :]]
+    moved: Pixels = image[np.clip(rows, 0, height - 1), np.arange(width)[None, :]]
     moved[(rows < 0) | (rows >= height)] = blank
     return moved
 
@@ -242,21 +246,24 @@ def _line_columns(ink: Ink, top: float, space: float) -> npt.NDArray[np.float64]
     """For every column how many of the five lines are there, 0 to 1."""
     reach = max(1, round(0.18 * space))
     rows = [round(top + k * space) for k in range(5)]
-    return np.mean([ink[max(0, r - reach) : r + reach + 1].any(0) for r in rows], axis=0)
+    share: npt.NDArray[np.float64] = np.mean([ink[max(0, r - reach) : r + reach + 1].any(0) for r in rows], axis=0)
+    return share
 
 
 def _drawn(ink: Ink, top: float, space: float) -> bool:
-    """Whether the rows of a staff hold long strokes, as lines do and text does not."""
+    """Whether the rows of a staff hold long thin strokes, as lines do and text does not."""
     shares = []
-    least = round(3 * space)
+    least, off = round(1.5 * space), max(2, round(0.4 * space))
     for k in range(5):
         row = round(top + k * space)
-        on = ink[max(0, row - 1) : row + 2].any(0)
-        closed = np.convolve(on, np.ones(5), "same") > 1
-        steps = np.diff(np.concatenate([[0], closed.astype(np.int8), [0]]))
+        if row < off or row + off >= ink.shape[0]:
+            continue
+        on = ink[row - 1 : row + 2].any(0)
+        thin = on & ~ink[row - off] & ~ink[row + off]
+        steps = np.diff(np.concatenate([[0], thin.astype(np.int8), [0]]))
         lengths = np.nonzero(steps == -1)[0] - np.nonzero(steps == 1)[0]
         shares.append(lengths[lengths >= least].sum() / max(1, on.sum()))
-    return float(np.median(shares)) > 0.5
+    return bool(shares) and float(np.median(shares)) > 0.15
 
 
 def _ends(ink: Ink, top: float, space: float) -> tuple[float, float] | None:
@@ -285,10 +292,7 @@ def find_bars(ink: Ink, staves: Sequence[Staff]) -> list[tuple[float, float]]:
     near[:, 1:] |= ink[:, :-1]
     near[:, :-1] |= ink[:, 1:]
     inside = [near[round(s.top) : round(s.bottom) + 1].mean(0) for s in staves]
-    gaps = [
-        near[round(a.bottom) + 2 : max(round(a.bottom) + 3, round(b.top) - 2)].mean(0)
-        for a, b in zip(staves, staves[1:], strict=False)
-    ]
+    gaps = [near[round(a.bottom) + 2 : max(round(a.bottom) + 3, round(b.top) - 2)].mean(0) for a, b in pairwise(staves)]
     through = np.min([*inside, *gaps], axis=0) > 0.82
     whole = near[round(staves[0].top) : round(staves[-1].bottom) + 1].mean(0) > 0.9
     marked = through & whole
@@ -329,14 +333,15 @@ def _along(ink: Ink, staff: Staff, bar: tuple[float, float]) -> float:
     return max(sides)
 
 
-def _between_lines(ink: Ink, staff: Staff) -> npt.NDArray[np.int64]:
+def _between_lines(ink: Ink, staff: Staff) -> Columns:
     """The rows of a staff that lie between its lines."""
     parts = [
         np.arange(round(staff.top + (k + 0.3) * staff.space), round(staff.top + (k + 0.75) * staff.space))
         for k in range(4)
     ]
     rows = np.concatenate(parts)
-    return rows[(rows >= 0) & (rows < ink.shape[0])]
+    inside: Columns = rows[(rows >= 0) & (rows < ink.shape[0])]
+    return inside
 
 
 def _lines_before(ink: Ink, staff: Staff, x: float) -> bool:

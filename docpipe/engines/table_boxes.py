@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import pairwise
 
 from docpipe.document import Box
 from docpipe.engines.blocks import CAPTION, Block
 from docpipe.engines.fragments import Fragment, parted
-from docpipe.engines.graphics import Graphics
+from docpipe.engines.graphics import Cluster, Graphics
 
 CELL_LETTERS = 45
 """A piece of text with more letters than this is prose, not the line of a cell."""
@@ -22,7 +23,7 @@ _FIGURE = re.compile(r"^[(\[]?[-+−–±~<>≤≥$€£¥]?\s?\d[\d.,:/ %‰*�
 
 def find_tables(blocks: Sequence[Block], texts: Sequence[Fragment], drawn: Graphics, body: float) -> list[Box]:
     """The tables' boxes, none within another. blocks: the page's text as paragraphs; texts: their pieces."""
-    music = [c.box.grown(3 * body) for c in drawn.clusters if c.staves]
+    music = [c.box.grown(3 * body) for c in drawn.clusters if _is_music(c, drawn, texts)]
     texts = [t for t in texts if not any(_within(box, t.box) for box in music)]
     blocks = [b for b in blocks if not any(_within(box, b.box) for box in music)]
     boxes = _grids(drawn, texts)
@@ -30,6 +31,18 @@ def find_tables(blocks: Sequence[Block], texts: Sequence[Fragment], drawn: Graph
     loose = [b for b in blocks if not any(_within(box, b.box) for box in boxes)]
     boxes += [box for box in _aligned(loose, body) if not _known(box, boxes)]
     return _merged([_with_rows(_with_stub(box, loose, body), loose, body) for box in boxes], texts)
+
+
+def _is_music(cluster: Cluster, drawn: Graphics, texts: Sequence[Fragment]) -> bool:
+    """Whether a cluster with five even lines is music: the even rows of a table have words between their lines."""
+    if not cluster.staves:
+        return False
+    near = cluster.box.grown(1.0)
+    levels = sorted({round(r.center[1], 1) for r in drawn.horizontal if _within(near, r)})
+    words = [t for t in texts if _within(near, t.box) and sum(c.isalnum() for c in t.text) >= 2]
+    gaps = [(a, b) for a, b in pairwise(levels) if 4.0 < b - a < 16.0]
+    filled = sum(any(a < t.box.center[1] < b and t.box.height < 1.15 * (b - a) for t in words) for a, b in gaps)
+    return filled < max(3, 0.5 * len(gaps))
 
 
 def _with_stub(box: Box, loose: Sequence[Block], body: float) -> Box:
@@ -71,7 +84,7 @@ def _grids(drawn: Graphics, texts: Sequence[Fragment]) -> list[Box]:
         box = cluster.box
         if (
             cluster.images
-            or cluster.staves
+            or _is_music(cluster, drawn, texts)
             or cluster.rulings + cluster.filled < 5
             or cluster.slanted + cluster.curved > 4
         ):
@@ -103,7 +116,7 @@ def _cells_mostly(texts: Sequence[Fragment]) -> bool:
 
 def _between_rules(drawn: Graphics, texts: Sequence[Fragment], body: float) -> list[Box]:
     """Rows of cells between two or more rules of one width (as booktabs draws them)."""
-    music = [c.box for c in drawn.clusters if c.staves]
+    music = [c.box for c in drawn.clusters if _is_music(c, drawn, texts)]
     rules = [r for r in drawn.horizontal if r.width > 8 * body and not any(_within(m, r) for m in music)]
     texts = [cell for text in texts for cell in parted(text)]
     boxes: list[Box] = []

@@ -247,7 +247,7 @@ def _why_hidden(sheet: Sheet, words: Sequence[TextWord], unseen: bool) -> str | 
     """Why a person does not see these words where they stand, or None. Looks at pixels only when in doubt."""
     area = _around(words)
     covers = [i.box for i in sheet.source.images() if _meet(i.box, area)]
-    if not unseen and not covers and not any(_covering(d.box, d.fill, words) for d in sheet.source.drawings()):
+    if not unseen and not covers and not any(_covering(box, words) for box in _fills(sheet, area)):
         return None
     inked = _inked(sheet, words, area)
     if unseen and not covers:
@@ -260,9 +260,22 @@ def _why_hidden(sheet: Sheet, words: Sequence[TextWord], unseen: bool) -> str | 
     return None
 
 
-def _covering(box: Box, fill: tuple[float, ...] | None, words: Sequence[TextWord]) -> bool:
+LEAST_COVER = 3.0
+"""A filled path thinner than this, in points, hides no word: pages have thousands of such rulings."""
+
+
+def _fills(sheet: Sheet, area: Box) -> list[Box]:
+    """The filled paths that are large enough to hide a word and meet an area."""
+    return [
+        d.box
+        for d in sheet.source.drawings()
+        if d.fill is not None and min(d.box.width, d.box.height) > LEAST_COVER and _meet(d.box, area)
+    ]
+
+
+def _covering(box: Box, words: Sequence[TextWord]) -> bool:
     """Whether a filled path may hide some of the words: most fills are shading behind them, ink will tell."""
-    return fill is not None and any(box.covers(word.box, 0.9) for word in words)
+    return any(box.covers(word.box, 0.9) for word in words)
 
 
 def _inked(sheet: Sheet, words: Sequence[TextWord], area: Box) -> float:

@@ -76,7 +76,7 @@ def read_staves(text: str) -> list[list[Measure | None]]:
         if len(fields) != len(spines):
             raise ValueError(f"{len(fields)} fields in {len(spines)} spines")
         if fields[0].startswith("*"):
-            spines = _interpret(fields, spines, staves, now)
+            spines = _interpret(fields, spines, staves)
             if not spines:
                 break
         elif fields[0].startswith("="):
@@ -127,7 +127,7 @@ def _tidy(items: list[Event | Change], length: Fraction, meter: Fraction | None)
     return out
 
 
-def _interpret(fields: list[str], spines: list[_Spine], staves: list[_Staff], now: Fraction) -> list[_Spine]:
+def _interpret(fields: list[str], spines: list[_Spine], staves: list[_Staff]) -> list[_Spine]:
     """Clefs, keys and meters noted; the spines after splits, joins and ends."""
     done: set[tuple[int, str]] = set()
     out: list[_Spine] = []
@@ -148,11 +148,11 @@ def _interpret(fields: list[str], spines: list[_Spine], staves: list[_Staff], no
             raise ValueError("exchanged or added spines")
         elif spine.staff >= 0 and (spine.staff, token) not in done:
             done.add((spine.staff, token))
-            _note_change(token, staves[spine.staff], now)
+            _note_change(token, staves[spine.staff])
     return out
 
 
-def _note_change(token: str, staff: _Staff, now: Fraction) -> None:
+def _note_change(token: str, staff: _Staff) -> None:
     change: Change | None = None
     if token.startswith("*clef"):
         change = Change("clef", token[5:])
@@ -193,7 +193,6 @@ def _data(fields: list[str], spines: list[_Spine], staves: list[_Staff], now: Fr
         except _UnsayableError:
             staff.unsayable = True
             found = [p for p in token.split(" ") if _RECIP.search(p) and "q" not in p]
-            event = None
             if found:
                 match = _RECIP.search(found[0])
                 spine.time = now + _length(match.group(0) if match else "4")

@@ -117,6 +117,11 @@ def _event_token(event: Event) -> str:
     return sign + event.recip + (event.beam if event.kind == "note" else "")
 
 
+def split(text: str) -> list[str]:
+    """The tokens of an answer's text, which has a blank after each; what the vocabulary lacks is passed over."""
+    return [token for token in text.split() if token in _KNOWN]
+
+
 def decode(tokens: Sequence[str]) -> list[Measure]:
     """The measures that tokens say. Whatever a model may emit is taken: a token out of place is passed over.
 

@@ -66,7 +66,7 @@ class Event:
 
     @property
     def lasts(self) -> Fraction:
-        """Its length in quarter notes; 0 for a grace note and for a whole-measure rest, whose length the meter tells."""
+        """Its length in quarter notes; 0 for a grace note and a whole-measure rest, whose length the meter tells."""
         return Fraction(0) if self.kind in ("grace", "whole") else duration(self.recip)
 
 

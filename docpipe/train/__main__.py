@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; goes on with what is there")
     parser.add_argument("--steps", type=int, default=0, help="stop at this step")
     parser.add_argument("--decay", type=int, default=0, help="make a decay branch of so many steps instead")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="0: as many as are idle")
     given = parser.parse_args()
     print(train(given.recipe, given.out, steps=given.steps, decay=given.decay, threads=given.threads))
 

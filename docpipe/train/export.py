@@ -5,10 +5,10 @@ The folder loads with AutoProcessor and AutoModelForImageTextToText as with docp
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,11 @@ from docpipe.train.batches import Collator
 from docpipe.train.calibration import Judged, abstain_below, fit
 from docpipe.train.decoding import answers
 from docpipe.train.domains import domain
-from docpipe.train.recipe import Recipe, parse_recipe
+from docpipe.train.recipe import Recipe, Shipment, parse_recipe, read_recipe
 from docpipe.train.sample import SPECIAL_TOKENS, Domain, Sample
 
 ANSWERS = "exact"
 """The score that says whether one answer is right."""
-
-
-@dataclass(frozen=True)
-class Shipment:
-    """What docpipe.json and the card say beside what the run knows. prepare: one of models.preprocess.ARRANGEMENTS."""
-
-    name: str
-    task: str
-    prompt: str
-    prepare: str
-    max_tokens: int
-    options: Mapping[str, float] = field(default_factory=dict)
-    summary: str = ""
-    card: str = ""
 
 
 def read_run(weights: Path) -> tuple[Any, Recipe, dict[str, Any]]:
@@ -118,14 +104,27 @@ def judge(
 
 
 def export(
-    weights: Path, folder: Path, shipment: Shipment, sets: Mapping[str, Sequence[Sample]] | None = None
+    weights: Path,
+    folder: Path,
+    shipment: Shipment | None = None,
+    sets: Mapping[str, Sequence[Sample]] | None = None,
+    count: int = 600,
 ) -> dict[str, Any]:
-    """Write the folder; what docpipe.json says. sets: samples to calibrate on, the domain's validation by default."""
+    """Write the folder; what docpipe.json says.
+
+    shipment: the run's recipe says it by default. sets: samples to calibrate on, by default what the domain's
+    `calibration(count)` gives (for molecules also real drawings that are too large), else its validation.
+    """
     from docpipe.models.confidence import Calibration
 
     model, recipe, kept = read_run(weights)
     made = domain(recipe.domain, **recipe.options)
-    judged = judge(model, recipe, made, made.validation(600) if sets is None else sets)
+    shipment = shipment or recipe.ship
+    if not shipment.name:
+        raise ValueError(f"the recipe {recipe.name} does not say how to ship it: it has no [ship] table")
+    if sets is None:
+        sets = getattr(made, "calibration", made.validation)(count)
+    judged = judge(model, recipe, made, sets)
     everything = [a for some in judged.values() for a in some]
     confidence = fit(everything)
     sure = Calibration.from_json(confidence, shipment.name)
@@ -196,3 +195,19 @@ The confidence map was fitted on these same answers; below {said["abstain_below"
 
 {shipment.card}
 """
+
+
+def main() -> None:
+    """`python -m docpipe.train.export RUN/best.pt --to DIR [--recipe NAME]`."""
+    parser = argparse.ArgumentParser(prog="python -m docpipe.train.export", description="Make a run's weights ship.")
+    parser.add_argument("weights", type=Path, help="best.pt or state.pt of a run or of a branch")
+    parser.add_argument("--to", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--recipe", help="take [ship] from this recipe instead of the run's own")
+    parser.add_argument("--count", type=int, default=600, help="samples to calibrate on")
+    given = parser.parse_args()
+    shipment = read_recipe(given.recipe).ship if given.recipe else None
+    print(json.dumps(export(given.weights, given.to, shipment, count=given.count)["measured"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -59,6 +59,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Shipment:
+    """What a shipped folder's docpipe.json and card say beside what the run knows.
+
+    prepare: one of models.preprocess.ARRANGEMENTS, with `options` of its own. card: Markdown at the card's end.
+    """
+
+    name: str = ""
+    task: str = ""
+    prompt: str = ""
+    prepare: str = "white-square"
+    max_tokens: int = 64
+    options: dict[str, float] = field(default_factory=dict)
+    summary: str = ""
+    card: str = ""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A run. `options` are handed to the domain; `seed` fixes weights and data."""
 
@@ -70,9 +87,16 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     losses: Losses = field(default_factory=Losses)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    ship: Shipment = field(default_factory=Shipment)
 
 
-_TABLES = {"architecture": Architecture, "schedule": Schedule, "losses": Losses, "evaluation": Evaluation}
+_TABLES = {
+    "architecture": Architecture,
+    "schedule": Schedule,
+    "losses": Losses,
+    "evaluation": Evaluation,
+    "ship": Shipment,
+}
 
 
 def read_recipe(place: str | Path) -> Recipe:

@@ -48,6 +48,12 @@ def native_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def spare_threads() -> int:
+    """How many threads pay now: on a busy machine a second one makes a step slower, not faster."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return max(1, min(cores, round(cores - max(0.0, load - torch.get_num_threads()))))
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Write through a file beside it, so that a kill leaves the old file or the new one, never half of one."""
     beside = path.with_name(path.name + ".new")
@@ -61,7 +67,8 @@ class Trainer:
     """A run in a folder: state.pt (everything), best.pt (the averaged weights that measured best), log.jsonl."""
 
     def __init__(self, recipe: Recipe, out: Path, *, threads: int = 1, resume: bool = True) -> None:
-        torch.set_num_threads(threads)
+        self.threads = threads
+        torch.set_num_threads(threads or spare_threads())
         torch.manual_seed(recipe.seed)
         self.recipe, self.out = recipe, out
         out.mkdir(parents=True, exist_ok=True)
@@ -144,7 +151,9 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.samples += len(batch.tokens)
-        keep = min(plan.ema, (1 + self.step) / (10 + self.step))
+        first = self.recipe.losses.vision_first
+        age = self.step if self.step <= first else self.step - first  # the text's weights before that say nothing
+        keep = min(plan.ema, (1 + age) / (10 + age))
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.averaged.values()), [p.detach() for _, p in self.model.named_parameters()], 1 - keep
@@ -207,6 +216,8 @@ class Trainer:
                 if time.monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = time.monotonic()
+                if not self.threads and self.step % 20 == 0:
+                    torch.set_num_threads(spare_threads())
                 if stopping or (self.out / "STOP").exists():
                     break
             if validate and decay:
@@ -310,6 +321,7 @@ def train(
 
     steps: stop at that step (0: the recipe's, or never). decay: instead make a branch of so many steps from the
     trunk's present state, in `branch-<step>` beside it; it takes the rate to almost nothing, for weights that ship.
+    threads: of this process; 0 takes as many as the machine has to spare, looked at again every 20 steps.
     """
     made = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     folder = Path(out)

@@ -143,6 +143,14 @@ def test_a_tie_may_arrive_from_the_system_before() -> None:
     assert codes("**kern\n*clefG2\n4d\n4c]\n=\n*-\n") == {"score.tie"}
 
 
+def test_two_voices_may_be_tied_to_one_note_and_an_arpeggio_to_its_chord() -> None:
+    unison = "**kern\n*clefG2\n*^\n[4c\t[4c\n*v\t*v\n4c]\n4d\n=\n*-\n"
+    assert codes(unison) == set()
+    arpeggio = "**kern\n*clefG2\n[[8cL\n[[8e\n[8gJ\n4c]] 4e]] 4g]\n4d\n=\n*-\n"
+    assert codes(arpeggio) == set()
+    assert codes(arpeggio.replace("[[8e", "[8e")) == {"score.tie"}
+
+
 def test_a_measure_that_a_repeat_divides_is_as_long_as_its_parts() -> None:
     text = "**kern\n*clefG2\n*M2/4\n=1\n4c\n4d\n=2\n4e\n=:|!\n4f\n=3\n4e\n4f\n==\n*-\n"
     assert checked(text).verdict.status == "valid"
@@ -166,6 +174,13 @@ def test_an_output_gone_astray_gives_a_readable_number_of_findings() -> None:
 def test_music21_is_heard() -> None:
     assert music21_refusal(SYSTEM) is None
     assert music21_refusal("**kern\n4c\t4d\n*-\n") is not None
+
+
+def test_what_music21_passes_over_is_noted_and_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    odd = "**kern\n*clefG2\n8r 8r\n8c\n=\n*-\n"
+    assert checked(odd).verdict.status == "valid"
+    assert codes(odd) == {"score.music21-passed"}
+    assert capfd.readouterr() == ("", "")
 
 
 DATA = os.environ.get("DOCPIPE_BENCH_DATA")

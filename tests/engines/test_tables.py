@@ -293,3 +293,24 @@ def test_the_task_reads_a_model_s_answer() -> None:
     assert (parsed.rows, parsed.columns) == (2, 2)
     assert TableTask().metric(parsed.html, parsed.html) == 1.0
     assert TableTask().check(parsed).verdict.status == "valid"
+
+
+def test_a_table_with_five_even_rules_is_no_music() -> None:
+    from docpipe.engines.layout_geometry import GeometryLayout
+
+    def draw(page: pymupdf.Page) -> None:
+        for r in range(5):
+            page.draw_line((80, 100 + 12 * r), (410, 100 + 12 * r))
+        for c in range(4):
+            page.draw_line((80 + 110 * c, 100), (80 + 110 * c, 148))
+        for r in range(4):
+            for c, text in enumerate(BORDERLESS[r]):
+                page.insert_text((85 + 110 * c, 109 + 12 * r), text, fontsize=8)
+        page.insert_text((80, 220), "Prose that stands below the table and says what it is about.", fontsize=10)
+
+    sheet = sheets(draw)[0]
+    regions = GeometryLayout().regions(sheet)
+    assert regions is not None
+    found = [region for region in regions if region.kind == "table"]
+    assert len(found) == 1
+    assert grid(table(ask(PdfTableEngine(), sheet, found[0].box))) == BORDERLESS

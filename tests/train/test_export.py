@@ -17,7 +17,8 @@ from docpipe.models.preprocess import to_pixels
 from docpipe.models.registry import read_folder
 from docpipe.models.tokenizer import Tokenizer
 from docpipe.train.domains.molecules import VOCABULARY, tokenize
-from docpipe.train.export import Shipment, export, read_run, tokenizer_json
+from docpipe.train.export import export, read_run, tokenizer_json
+from docpipe.train.recipe import Shipment
 from docpipe.train.sample import SPECIAL_TOKENS
 from docpipe.train.trainer import Trainer
 
@@ -98,3 +99,8 @@ def test_every_smiles_survives_the_tokenizer_file() -> None:
         assert [kept.id_to_token(i) for i in ids] == [token for token, _ in tokenize(smiles)]
     assert kept.encode("smiles", add_special_tokens=False).tokens == ["smiles"]
     assert np.unique([kept.token_to_id(t) for t in (*SPECIAL_TOKENS, "smiles", *VOCABULARY)]).size == 256
+
+
+def test_a_run_that_does_not_say_how_to_ship_is_an_error(shipped: Path) -> None:
+    with pytest.raises(ValueError, match=r"no \[ship\] table"):
+        export(shipped / "state.pt", shipped / "nowhere")

@@ -227,9 +227,14 @@ def test_a_recipe_names_what_it_does_not_know(table: dict[str, object]) -> None:
         parse_recipe({"name": "x", "domain": "molecules"} | table)
 
 
-def test_shipped_recipes_are_sound() -> None:
-    recipe = read_recipe("molecules-small")
+@pytest.mark.parametrize("name", ["molecules-small", "molecules-medium", "molecules-large"])
+def test_shipped_recipes_are_sound(name: str) -> None:
+    recipe = read_recipe(name)
     assert recipe.options["side"] == recipe.architecture.size
+    assert recipe.architecture.patches == (recipe.architecture.size // recipe.architecture.patch) ** 2
+
+
+def test_unknown_names_are_errors() -> None:
     with pytest.raises(ValueError, match="no recipe named"):
         read_recipe("nothing")
     with pytest.raises(ValueError, match="no such domain"):

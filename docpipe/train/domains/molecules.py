@@ -178,6 +178,14 @@ class Molecules:
             sets |= {name: samples for name, samples in found.items() if samples}
         return sets
 
+    def calibration(self, count: int) -> dict[str, list[Sample]]:
+        """Validation, and real drawings of every size: those beyond the domain must get a low confidence, too."""
+        sets = self.validation(count)
+        if self.real is not None and self.real.is_dir():
+            beyond = real_samples(self.real, self.side, self.high + 1, 99, count // 6)
+            sets |= {f"{name}_beyond": samples for name, samples in beyond.items() if samples}
+        return sets
+
     def score(self, samples: Sequence[Sample], answers: Sequence[tuple[str, ...]]) -> dict[str, float]:
         return score(samples, ["".join(answer) for answer in answers])
 

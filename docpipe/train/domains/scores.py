@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import islice
 
 import numpy as np
 
 from docpipe.models.strips import fold, folded_place
-from docpipe.notation.kern_tokens import VOCABULARY, decode
+from docpipe.notation.kern_tokens import VOCABULARY, decode, split
 from docpipe.notation.staff import Alterations, Change, Measure
 from docpipe.train.sample import Sample
 from docpipe.train.synth.scores import LABELS, Strip, strips, systems
@@ -27,7 +28,7 @@ def sample_of(strip: Strip) -> Sample:
     return Sample(
         pixels=fold(strip.pixels),
         prompt="kern",
-        target=strip.tokens,
+        target=tuple(token + " " for token in strip.tokens),
         points=points.reshape(-1, 2),
         marks=tuple((*folded_place(x, y), label) for x, y, label in strip.marks),
         truth=" ".join(strip.tokens),
@@ -43,7 +44,8 @@ class Scores:
 
     name = "scores"
     prompts = ("kern",)
-    vocabulary = VOCABULARY
+    vocabulary = tuple(token + " " for token in VOCABULARY)
+    """With a blank after each, so that an answer's text tells its tokens apart (kern_tokens.split)."""
     labels = LABELS
 
     def __init__(self, side: int = 160, *, plain: float = 0.25, noise: float = 1.0) -> None:
@@ -80,7 +82,9 @@ class Scores:
         return {"held_out": out}
 
     def score(self, samples: Sequence[Sample], answers: Sequence[tuple[str, ...]]) -> dict[str, float]:
-        return score([s.target for s in samples], answers, [str(s.slices.get("kind", "all")) for s in samples])
+        truths = [tuple(split("".join(sample.target))) for sample in samples]
+        read = [tuple(split("".join(answer))) for answer in answers]
+        return score(truths, read, [str(s.slices.get("kind", "all")) for s in samples])
 
 
 Note = tuple[int, object, object, object]
@@ -92,7 +96,7 @@ def notes_of(measures: Sequence[Measure]) -> Counter[Note]:
     found: Counter[Note] = Counter()
     for m, measure in enumerate(measures):
         state.next_measure()
-        now = [0, 0]
+        now = [Fraction(0), Fraction(0)]
         for item in measure.items:
             if isinstance(item, Change):
                 if item.what == "clef":
@@ -105,7 +109,7 @@ def notes_of(measures: Sequence[Measure]) -> Counter[Note]:
                 pitch = (number, state.printed(number, head.accidental))
                 if item.kind == "note":
                     found[m, now[item.voice], item.recip, pitch] += 1
-            now[item.voice] += item.lasts  # type: ignore[assignment]
+            now[item.voice] += item.lasts
     return found
 
 
@@ -132,10 +136,10 @@ def score(
             for i, value in enumerate((sum((a & b).values()), sum(a.values()), sum(b.values()))):
                 hits[name][i] += value
         printed, found = (m[0].header if m else {} for m in (there, read))
-        for name in header:
+        for name, counts in header.items():
             if name in printed and "clef" in printed:
-                header[name][0] += printed[name] == found.get(name)
-                header[name][1] += 1
+                counts[0] += printed[name] == found.get(name)
+                counts[1] += 1
     scores = {"ser": 0.0, "exact": float(np.mean(exact)) if exact else 0.0}
     scores |= {name: edits[name] / max(1, length[name]) for name in sorted(length)}
     scores |= {f"{name}_f1": 2 * h / max(1, a + b) for name, (h, a, b) in hits.items()}

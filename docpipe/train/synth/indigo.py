@@ -23,20 +23,29 @@ MARGIN = 2
 
 @cache
 def _renderer() -> tuple[Any, Any]:
-    from indigo import Indigo  # type: ignore[import-not-found]
-    from indigo.renderer import IndigoRenderer  # type: ignore[import-not-found]
+    from indigo import Indigo
+    from indigo.renderer import IndigoRenderer
 
     session = Indigo()
+    renderer = IndigoRenderer(session)  # it brings the render options with it
     for name, value in (
         ("render-output-format", "png"),
         ("render-background-color", "1,1,1"),
         ("render-stereo-style", "none"),
-        ("render-superatom-mode", "collapse"),
         ("ignore-stereochemistry-errors", True),
     ):
         session.setOption(name, value)
     session.setOption("render-margins", MARGIN, MARGIN)
-    return session, IndigoRenderer(session)
+    return session, renderer
+
+
+def indigo_errors(style: Style) -> tuple[type[Exception], ...]:
+    """What `indigo_drawing` may raise for a style; nothing is imported for another renderer's."""
+    if style.renderer != "indigo":
+        return ()
+    from indigo import IndigoException
+
+    return (IndigoException,)
 
 
 def _drawn(block: str, **options: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from docpipe.train.synth.degrade import bilevel, border_ink, degrade
-from docpipe.train.synth.indigo import indigo_drawing
+from docpipe.train.synth.indigo import indigo_drawing, indigo_errors
 from docpipe.train.synth.smiles_pool import Pool
 
 if TYPE_CHECKING:
@@ -226,10 +226,11 @@ def drawn(mol: Mol, style: Style, side: int, rng: random.Random, noise: float = 
     """One finished drawing, or None when the molecule cannot be drawn or written back exactly at this size."""
     from rdkit import Chem, rdBase
 
+    undrawable: tuple[type[Exception], ...] = (RuntimeError, ValueError, *indigo_errors(style))
     with rdBase.BlockLogs():
         try:
             made = draw(mol, style, side, rng)
-        except (RuntimeError, ValueError):
+        except undrawable:
             return None
         if made is None:
             return None

@@ -271,9 +271,10 @@ def _marks(drawn: Engraving, measure: Measure, at: tuple[int, int], put: Placer)
         place = (*at, i)
         if isinstance(item, Change):
             spot = drawn.changes.get(place)
-            name = {"clef": "clef" + item.value, "meter": "meter", "key": "key-" if item.value[0] == "-" else "key#"}
+            key = "key-" if item.value[0] == "-" else "key#"
+            label = {"clef": "clef" + item.value, "meter": "meter", "key": key}[item.what]
             if spot is not None:
-                yield (*put((spot[0] + drawn.space, spot[1])), _LABEL[name[item.what]])
+                yield (*put((spot[0] + drawn.space, spot[1])), _LABEL[label])
             continue
         spot = _spot(drawn, place)
         if spot is None:

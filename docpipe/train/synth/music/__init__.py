@@ -1,1 +1,1 @@
-"""Random music that could have been written: rhythm, texture and signs drawn from measured distributions, no melodies."""
+"""Random music that could have been written: rhythm, texture and signs by measured frequencies, no melodies."""

@@ -195,7 +195,7 @@ def _printed(
                     draft.marks,
                     draft.opens,
                     draft.closes,
-                )  # fmt: skip
+                )
             )
         if part.clef_after:
             items.append(Change("clef", part.clef_after))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 
 from docpipe.train.synth.music.textures import Draft
 
@@ -35,7 +36,7 @@ def _line(measures: Measures, voice: int) -> list[tuple[int, Draft]]:
 
 def _ties(line: list[tuple[int, Draft]], length: Fraction, rng: random.Random) -> None:
     chance = rng.choice((0.0, 0.02, 0.08))
-    for (m, draft), (n, following) in zip(line, line[1:], strict=False):
+    for (m, draft), (n, following) in pairwise(line):
         if draft.kind != "note" or following.kind != "note":
             continue
         if m * length + draft.until != n * length + following.onset:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from docpipe.notation.staff import Beam, Kind, duration
-from docpipe.train.synth.music.rhythm import Slot, beat_of, beamed, measure_length, rhythm
+from docpipe.train.synth.music.rhythm import Slot, beamed, beat_of, measure_length, rhythm
 
 _INTERVALS = {
     -9: 4, -8: 5, -7: 44, -6: 16, -5: 33, -4: 50, -3: 67, -2: 187, -1: 465, 0: 200,

@@ -76,9 +76,7 @@ def test_footnotes_are_small_text_at_the_foot():
     def draw(page):
         y = prose(page, 50, 80, 480, 40)
         page.draw_line((50, y + 20), (150, y + 20))
-        page.insert_text(
-            (50, y + 32), "1 See the remarks of the second author on foxes and their habits.", fontsize=7
-        )
+        page.insert_text((50, y + 32), "1 See the remarks of the second author on foxes and their habits.", fontsize=7)
 
     assert kinds(layout(draw)) == ["paragraph", "footnote"]
 

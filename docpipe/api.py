@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from docpipe.document import (
@@ -154,13 +155,14 @@ def read(
     `convert` does, and DP203 for an unknown task or kind.
     """
     several = [source] if isinstance(source, str | Path | bytes) else list(source)
+    wanted = set(kinds_wanted(task, kinds))
     whole = as_pipeline(pipeline, model, language)
     found: list[Found] = []
     errors: list[ErrorItem] = []
     for one in several:
         name = "bytes" if isinstance(one, bytes) else str(one)
         run = reading_run(_ref(one, password), whole, task, wanted=pages)
-        found += found_in(run, name, set(kinds_wanted(task, kinds)))
+        found += found_in(run, name, wanted)
         errors += run.errors
     return Readings(found, errors)
 
@@ -172,10 +174,17 @@ def reading_run(
     if task is not None and is_image(ref):
         if pipeline.file is None:
             raise DocpipeError("DP202", pipeline.name, "only a pipeline from a file can read an image for one task")
-        pipeline = crop_pipeline(pipeline.file, task)
+        pipeline = _reading_pipeline(pipeline.file.model_dump_json(), task, crop=True)
     elif task is not None and pipeline.file is not None:
-        pipeline = Pipeline.from_file(with_task(pipeline.file, task))
+        pipeline = _reading_pipeline(pipeline.file.model_dump_json(), task, crop=False)
     return DocumentRun(ref, pipeline, wanted=wanted, pool=pool)
+
+
+@lru_cache(maxsize=8)
+def _reading_pipeline(file: str, task: str, *, crop: bool) -> Pipeline:
+    """The pipeline that reads one task: one for all sources of a kind, so that models are loaded once."""
+    given = PipelineFile.model_validate_json(file)
+    return crop_pipeline(given, task) if crop else Pipeline.from_file(with_task(given, task))
 
 
 def found_in(run: DocumentRun, name: str, kinds: Collection[str]) -> Iterator[Found]:
@@ -215,14 +224,14 @@ def crop_pipeline(file: PipelineFile, task: str) -> Pipeline:
 
 
 def with_task(file: PipelineFile, task: str) -> PipelineFile:
-    """The pipeline file, made to read a task too: one that it does not name is routed alone, to paligemma."""
+    """The pipeline file, made to read one task alone; one that it does not name goes to paligemma."""
     stages = []
     for entry in file.stage:
         more = dict(entry.settings)
         if entry.use == "recognize" and task not in more.get("engines", {}):
             more["engines"] = {**more.get("engines", {}), task: ["paligemma"]}
-        elif entry.use == "route" and task not in more.get("tasks", {}):
-            more["tasks"] = {task: list(KINDS_OF_TASK[task])}
+        elif entry.use == "route":
+            more["tasks"] = {task: more.get("tasks", {}).get(task, list(KINDS_OF_TASK[task]))}
         stages.append(StageEntry(use=entry.use, settings=more))
     return file.model_copy(update={"stage": tuple(stages)})
 

@@ -1,4 +1,4 @@
-"""`docpipe.ask`, `detect` and `caption` on the tiny checkpoint, and the errors that name checkpoints that can answer."""
+"""`docpipe.ask`, `detect` and `caption` on the tiny checkpoint, and errors that name checkpoints that can answer."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_document_is_asked_page_by_page_and_the_surest_comes_first(tmp_path, m
 
 
 def test_answers_are_ranked_by_what_holds_before_confidence():
-    def found(confidence, status="unchecked", content=AnswerContent(answer="x")):
+    def found(confidence, status="unchecked", content=AnswerContent(answer="x")):  # noqa: B008 (frozen)
         verdict = {"status": status}
         reading = Reading(content=content, confidence=confidence, verdict=verdict, origin=Origin(engine="e"))
         return docpipe.Found("a", 1, docpipe.Region(id="p1.r1", kind="other", box=Box(0, 0, 1, 1)), reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from docpipe.errors import DocpipeError
 
 if TYPE_CHECKING:
     from docpipe.models.network import NetworkConfig
+
+
+_MARKS = re.compile(r"<loc\d{4}>|<seg\d{3}>")
 
 
 class Tokenizer:
@@ -40,8 +44,12 @@ class Tokenizer:
         """`<bos>`, the prefix, and the newline as a token of its own (joined first, it could merge with the prefix).
 
         Control tokens written out in the prefix (`<image>`, `<eos>`) are left out: a question cannot forge them.
-        Raises DP307 when the vocabulary has no embedding for a token, as tiny ones have none for `<loc0000>`.
+        Raises DP307 when the vocabulary does not hold a token, as tiny ones have none for `<loc0000>`: spelt out in
+        pieces it would mean nothing.
         """
+        for mark in _MARKS.findall(prefix):
+            if self._kept.token_to_id(mark) is None:
+                raise DocpipeError("DP307", prefix, f"its vocabulary does not hold {mark}")
         tokens = [self._bos, *self._encode(prefix), *self.newline]
         if max(tokens) >= self._vocabulary:
             beyond = self._kept.id_to_token(max(tokens))

@@ -22,6 +22,7 @@ from PIL import Image
 from docpipe import imagefile
 from docpipe.document import Box, Metadata, SourceInfo
 from docpipe.errors import DocpipeError
+from docpipe.rescue import rescue
 
 MAX_PAGE_PIXELS = 40_000_000
 """A page is rasterized at a lower resolution than asked rather than to more pixels than this."""
@@ -309,8 +310,7 @@ class Source:
         self._pdf: pymupdf.Document | None = None
         self._image: Image.Image | None = None
         if media == "application/pdf":
-            self._pdf = _open_pdf(data, ref)
-            self.page_count = self._pdf.page_count
+            self._pdf, self.page_count = _open_pdf(data, ref)
         else:
             self._image = imagefile.open_image(data, ref.name)
             self.page_count = getattr(self._image, "n_frames", 1) if media == "image/tiff" else 1
@@ -386,7 +386,24 @@ def _names(stated: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _open_pdf(data: bytes, ref: SourceRef) -> pymupdf.Document:
+def _open_pdf(data: bytes, ref: SourceRef) -> tuple[pymupdf.Document, int]:
+    """A PDF and how many pages it has. Pages that pdfium alone counts are there, but cannot be opened one by one."""
+    try:
+        pdf = _by_mupdf(data, ref)
+    except DocpipeError as error:
+        if error.code not in {"DP103", "DP104", "DP106"}:
+            raise
+        written, count = rescue(data)
+        try:
+            pdf = _by_mupdf(written or b"", ref)
+        except DocpipeError:
+            if not count:
+                raise error from None
+            return pymupdf.Document(), count
+    return pdf, pdf.page_count
+
+
+def _by_mupdf(data: bytes, ref: SourceRef) -> pymupdf.Document:
     try:
         pdf = pymupdf.Document(stream=data, filetype="pdf")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A second opinion on PDFs that MuPDF finds no pages in: pdfium repairs some files that it does not, and the reverse."""
+"""A second opinion on PDFs that MuPDF finds no pages in: pdfium repairs some files that it does not."""
 
 from __future__ import annotations
 

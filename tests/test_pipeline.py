@@ -9,17 +9,20 @@ import jsonschema
 import pymupdf
 import pytest
 
-from docpipe.document import Region
+import docpipe
+from docpipe.document import Box, Page, Region
 from docpipe.errors import DocpipeError
 from docpipe.pipeline import Pipeline, pipeline_names, read_pipeline
 from docpipe.pipeline_file import line_of, pipeline_schema
 from docpipe.resources import resource, resource_names
 from docpipe.run.runner import DocumentRun
+from docpipe.sheet import Sheet
 from docpipe.source import SourceRef
 from docpipe.stages.base import per_page
 from docpipe.stages.layout import layout
 from docpipe.stages.recognize import recognize
 from docpipe.stages.route import route
+from docpipe.stages.systems import systems
 
 NAMES = ["accessible", "chemistry", "default", "paligemma", "papers", "scans", "scores"]
 
@@ -194,3 +197,47 @@ def test_a_pipeline_file_names_a_stage_of_ones_own(tmp_path: Path, page):
 
 def test_only_known_files_lie_in_the_folders():
     assert [Path(name).stem for name in resource_names("pipelines")] == NAMES
+
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def test_paligemma_reads_no_region_by_any_other_engine():
+    document = docpipe.convert(SAMPLES / "mixed.pdf", "paligemma", pages="2")
+    kinds = set()
+    for region in document.regions():
+        reading = region.reading
+        assert reading is not None
+        kinds.add(region.kind)
+        asked = {finding.where for finding in reading.verdict.findings} | {reading.origin.engine}
+        assert "paligemma" in asked, region.id
+        assert not asked & {"textlayer", "ocr", "pdftable", "imagetable"}, region.id
+    assert kinds >= {"paragraph", "table", "molecule"}
+
+
+def test_chemistry_leaves_running_feet_unread():
+    seen = {}
+    for name in ("default", "chemistry"):
+        document = docpipe.convert(SAMPLES / "mixed.pdf", name, pages="2")
+        assert document.status == "complete"
+        seen[name] = {r.kind for r in document.regions() if r.reading and r.reading.origin.engine == "textlayer"}
+    assert "footer" in seen["default"]
+    assert "footer" not in seen["chemistry"]
+
+
+def test_scans_reads_pixels_though_there_is_a_text_layer(page):
+    document = docpipe.convert(page.data, "scans")
+    engines = {region.reading.origin.engine for region in document.regions() if region.reading}
+    assert engines == {"ocr"}
+    assert "Some words on a page." in " ".join(region.text for region in document.regions())
+
+
+def test_scores_joins_systems_until_a_heading():
+    kinds = ["score", "score", "heading", "score"]
+    regions = [
+        Region(id=f"p1.r{i}", kind=kind, box=Box(50, 100 * i, 500, 100 * i + 80))  # type: ignore[arg-type]
+        for i, kind in enumerate(kinds)
+    ]
+    sheet = Sheet(Page(number=1, width=600, height=800, regions=tuple(regions)), SourceRef("x", data=b"x"))
+    (done,) = systems()(iter([sheet]))
+    assert [region.continues for region in done.page.regions] == [None, "p1.r0", None, None]

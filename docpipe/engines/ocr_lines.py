@@ -19,6 +19,8 @@ from docpipe.engines.old_type import is_old_type, modernized
 DETECTED_SIDE = 1600
 """The detector sees a page's long side at this many pixels."""
 
+SMALLER_SIDES = (1280, 960)
+
 LEAST_SEEN, WELL_SEEN = 10.0, 20.0
 """Height of lines in the detector's view, in pixels, below which it looks again, and the height it then sees."""
 
@@ -82,7 +84,12 @@ def find_strips(pixels: Pixels, threads: int = 1, side: int = DETECTED_SIDE) -> 
         usual = scale * float(np.median([min(s.width, s.height) for s in strips]))
         if usual < LEAST_SEEN:
             return _strips_at(min(1.0, scale * WELL_SEEN / usual), pixels, threads)
-    if not strips and short < 2 * ocr_models.LINE_HEIGHT and np.ptp(pixels) > 40:
+    inked = bool(np.ptp(pixels) > 40)
+    if not strips and side == DETECTED_SIDE and inked:
+        # A lone line on an empty page is faint at some sizes and plain at others.
+        seen = (_strips_at(min(1.0, smaller / min(long, 1.5 * short)), pixels, threads) for smaller in SMALLER_SIDES)
+        strips = next((found for found in seen if found), [])
+    if not strips and short < 2 * ocr_models.LINE_HEIGHT and inked:
         # Too small for the detector: one letter, or a line cut to its ink.
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         return [Strip(corners, ocr_models.LEAST_MEAN)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pymupdf
 import pytest
 from PIL import Image
 from scans import asked, picture, read, sheet_in, sheet_of, whole
@@ -179,3 +180,11 @@ def test_the_same_image_is_read_the_same_whatever_else_is_read():
     first = read_lines(picture(*LETTER))
     read_lines(picture((20, 40, "something else in between")))
     assert read_lines(picture(*LETTER)) == first
+
+
+def test_a_lone_line_on_an_empty_page_is_seen():
+    page = pymupdf.Document().new_page()
+    page.insert_text((72, 100), "Some words on a page.", fontsize=11)
+    drawn = page.get_pixmap(dpi=200)
+    lines = read_lines(Image.frombytes("RGB", (drawn.width, drawn.height), drawn.samples))
+    assert [line.text for line in lines] == ["Some words on a page."]

@@ -216,6 +216,20 @@ def test_a_box_is_captioned_within_the_whole_image(photo, tmp_path):
     assert "DP307" in {f.code for f in found.reading.verdict.findings}
 
 
+def test_a_pipeline_file_asks_with_the_parts_it_names(photo, model, tmp_path):
+    file = tmp_path / "ask.toml"
+    file.write_text(
+        'name = "ask"\n[[stage]]\nuse = "crop"\nkind = "picture"\n'
+        '[[stage]]\nuse = "route"\nfigures = false\ntasks = {question = ["picture"], detect = ["picture"]}\n'
+        '[[stage]]\nuse = "recognize"\nengines = {question = ["paligemma"], detect = ["paligemma"]}\n'
+        'parts = {question = {question = "What is it?"}, detect = {things = "stamp ; seal"}}\n'
+    )
+    (region,) = docpipe.convert(photo, file, model=model).pages[0].regions
+    readings = [region.reading, *region.alternatives]
+    assert {r.origin.prompt for r in readings} == {"answer en What is it?", "detect stamp ; seal"}
+    assert "What is it?" in {r.content.question for r in readings}
+
+
 def test_what_cannot_be_asked_is_told(photo, model):
     for call in (
         lambda: docpipe.ask(photo, "  ", model=model),

@@ -9,6 +9,7 @@ for found in docpipe.read("a.pdf", kinds=["table"]):
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +28,7 @@ from docpipe.document import (
 )
 from docpipe.errors import DocpipeError
 from docpipe.imagefile import media_type
-from docpipe.pipeline import Pipeline
+from docpipe.pipeline import Pipeline, with_settings
 from docpipe.pipeline_file import PipelineFile, StageEntry
 from docpipe.run.pool import Pool
 from docpipe.run.runner import DocumentRun
@@ -49,6 +50,9 @@ KINDS_OF_TASK: dict[str, tuple[Kind, ...]] = {
     "formula": ("formula",),
 }
 """The kinds of a PDF's regions that `read` gives for a task."""
+
+ASK_CHECKPOINTS = frozenset(("paligemma", "paligemma-transformers"))
+"""The engines that a checkpoint is named for."""
 
 KIND_OF_CROP: dict[str, Kind] = {
     "text": "other",
@@ -80,7 +84,7 @@ def convert(
     prompts, two letters. Raises DocpipeError when the source cannot be opened (DP101 to DP112) or a name is unknown
     (DP201 to DP205); a page that fails is in the document with its error.
     """
-    run = DocumentRun(_ref(source, password), as_pipeline(pipeline, model, language), wanted=pages)
+    run = DocumentRun(_ref(source, password), converting_pipeline(pipeline, model, language), wanted=pages)
     done = list(run.pages())
     return Document(
         source=run.info,
@@ -104,7 +108,7 @@ def pages(
 
     Only one page is held at a time. Heading levels are those of each page by itself.
     """
-    yield from DocumentRun(_ref(source, password), as_pipeline(pipeline, model, language), wanted=pages).pages()
+    yield from DocumentRun(_ref(source, password), converting_pipeline(pipeline, model, language), wanted=pages).pages()
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,16 @@ class Found:
     page: int
     region: Region
     reading: Reading
+
+    def to_json(self) -> str:
+        """The region as one line of JSON: source, page, region and its reading as in the schema."""
+        record = {
+            "source": self.source,
+            "page": self.page,
+            "region": self.region.id,
+            "reading": self.reading.model_dump(mode="json"),
+        }
+        return json.dumps(record, ensure_ascii=False)
 
     @property
     def text(self) -> str:
@@ -237,11 +251,29 @@ def with_task(file: PipelineFile, task: str) -> PipelineFile:
 
 
 def as_pipeline(pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None) -> Pipeline:
-    """A pipeline by name, by path or itself, with a checkpoint and a language for its engines."""
-    if isinstance(pipeline, Pipeline):
+    """A pipeline by name, by path or itself, with a checkpoint and a language for its engines.
+
+    Raises DP201 and DP202 as `Pipeline.from_toml`, and DP209 for a checkpoint or a language that a pipeline composed in
+    Python cannot be given.
+    """
+    settings = {name: {"model": model} for name in ASK_CHECKPOINTS} if model else {}
+    if not isinstance(pipeline, Pipeline):
+        return Pipeline.from_toml(pipeline, settings=settings, language=language)
+    if model is None and language is None:
         return pipeline
-    settings = {"paligemma": {"model": model}} if model else {}
-    return Pipeline.from_toml(pipeline, settings=settings, language=language)
+    if pipeline.file is None:
+        raise DocpipeError("DP209", pipeline.name, "it was composed in Python: say these in recognize(…)")
+    return Pipeline.from_file(with_settings(pipeline.file, settings, language))
+
+
+def converting_pipeline(
+    pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None
+) -> Pipeline:
+    """A pipeline for whole documents. Raises as `as_pipeline`, and DP209 when it would never ask the checkpoint."""
+    made = as_pipeline(pipeline, model, language)
+    if model is not None and not made.engines & ASK_CHECKPOINTS:
+        raise DocpipeError("DP209", made.name, f"it would not use {model}")
+    return made
 
 
 def _ref(source: Input, password: str | None) -> SourceRef:

@@ -42,6 +42,7 @@ CATALOGUE: dict[str, Entry] = {
     "DP206": Entry("no such export format", "use one of the names it lists", "user"),
     "DP207": Entry("nothing that can be asked", "write what it says", "user"),
     "DP208": Entry("the box is not on the page", "give x0 y0 x1 y1 in points, origin top left", "user"),
+    "DP209": Entry("the pipeline asks no PaliGemma checkpoint", "leave --model out or take another pipeline", "user"),
     # 3xx: models and engines
     "DP301": Entry("no such checkpoint", "name a folder, a registered model or a hub name", "user"),
     "DP302": Entry("the checkpoint cannot be loaded", "see the message; safetensors only", "user"),

@@ -17,6 +17,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
+from docpipe.engines.catalogue import engine_names
 from docpipe.errors import DocpipeError
 from docpipe.pipeline_file import PipelineFile, StageEntry, check_stage, explain, make_stage, stage_function
 from docpipe.resources import resource, resource_names
@@ -53,6 +54,13 @@ class Pipeline:
     def ordered_stages(self) -> Sequence[Stage]:
         """The stages that see a document's pages in order."""
         return [make_stage(entry) for entry in self.file.stage[self._cut :]] if self.file is not None else []
+
+    @property
+    def engines(self) -> frozenset[str]:
+        """The names of the reading engines that its file names; none for a pipeline composed in Python."""
+        entries = self.file.stage if self.file is not None else ()
+        cascades = (entry.settings.get("engines") for entry in entries)
+        return frozenset(n for c in cascades if isinstance(c, dict) for names in c.values() for n in names)
 
     @property
     def digest(self) -> str:
@@ -130,14 +138,13 @@ def _parse(text: str, name: str) -> PipelineFile:
 def with_settings(
     file: PipelineFile, settings: Mapping[str, Mapping[str, object]], language: str | None = None
 ) -> PipelineFile:
-    """A pipeline file with more settings for its engines; engines it does not use are left out."""
+    """A pipeline file with more settings for engines: those it uses, and those it may be made to use for a task."""
     stages = []
     for entry in file.stage:
         more = dict(entry.settings)
         if "engines" in more and isinstance(more["engines"], dict):
-            used = {name for names in more["engines"].values() for name in names}
             known = {name: dict(given) for name, given in more.get("settings", {}).items()}
-            for name in sorted(used & set(settings)):
+            for name in sorted(set(settings) & set(engine_names())):
                 known[name] = {**known.get(name, {}), **settings[name]}
             more["settings"] = known
             if language:

@@ -54,3 +54,21 @@ def test_a_document_survives_json():
     document = docpipe.convert(SAMPLES / "mixed.pdf", pages="1")
     again = docpipe.Document.model_validate_json(document.model_dump_json())
     assert [r.text for r in again.regions()] == [r.text for r in document.regions()]
+
+
+def test_a_checkpoint_that_a_pipeline_would_not_use_is_refused():
+    with pytest.raises(DocpipeError, match="DP209 papers"):
+        docpipe.convert(SAMPLES / "mixed.pdf", "papers", model="somewhere")
+    with pytest.raises(DocpipeError, match="DP209"):
+        docpipe.convert(SAMPLES / "mixed.pdf", docpipe.Pipeline([]), model="somewhere")
+
+
+def test_a_checkpoint_reaches_a_task_that_the_pipeline_does_not_name():
+    found = docpipe.read(SAMPLES / "molecule.png", task="molecule", pipeline="papers", model="no/such-checkpoint")
+    assert "DP301" in {finding.code for finding in found[0].reading.verdict.findings}
+
+
+def test_a_pipeline_object_takes_a_checkpoint_too():
+    pipeline = docpipe.Pipeline.from_toml("default")
+    found = docpipe.read(SAMPLES / "molecule.png", task="molecule", pipeline=pipeline, model="no/such-checkpoint")
+    assert "DP301" in {finding.code for finding in found[0].reading.verdict.findings}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -128,13 +127,7 @@ def _print(answers: Answers, as_json: bool, things: bool = False) -> None:
     several = len(answers) > 1
     for found in answers:
         if as_json:
-            record = {
-                "source": found.source,
-                "page": found.page,
-                "region": found.region.id,
-                "reading": found.reading.model_dump(mode="json"),
-            }
-            print(json.dumps(record, ensure_ascii=False), flush=True)
+            print(found.to_json(), flush=True)
             continue
         content = found.reading.content
         where = f"{found.region.id}\t" if several else ""

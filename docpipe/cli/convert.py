@@ -58,13 +58,13 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Convert documents into OUT/<name>/document.json and exports. Exit code 0 only when nothing is missing."""
-    from docpipe.api import as_pipeline
+    from docpipe.api import converting_pipeline
     from docpipe.export import check_formats
     from docpipe.run.batch import BatchSettings, convert_files
     from docpipe.run.pool import Limits
 
     formats = check_formats(name for name in to.split(",") if name and name != "json")
-    chosen = as_pipeline(pipeline, model, language)
+    chosen = converting_pipeline(pipeline, model, language)
     files, refused = find_all(sources)
     options = {"pipeline": pipeline, "pages": pages, "model": model, "language": language, "formats": list(formats)}
     limits = Limits(page_deadline, int(memory * 1e9) if memory else None)

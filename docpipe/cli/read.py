@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -73,13 +72,7 @@ def read(
 
 def _print(found: Found, as_json: bool) -> None:
     if as_json:
-        record = {
-            "source": found.source,
-            "page": found.page,
-            "region": found.region.id,
-            "reading": found.reading.model_dump(mode="json"),
-        }
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        print(found.to_json(), flush=True)
     elif found.text:
         print(found.text, flush=True)
     else:

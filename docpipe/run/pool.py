@@ -18,11 +18,16 @@ from multiprocessing.process import BaseProcess
 from docpipe.errors import DocpipeError
 from docpipe.run.opening import Look, Opening
 from docpipe.run.pages import failed_page
-from docpipe.run.worker import Began, Done, Finished, Job, serve
+from docpipe.run.worker import Began, Done, Finished, Job, Ready, serve
 
 RECYCLE = 500
 """A worker is replaced after this many pages: native libraries keep memory that no one can ask back."""
 
+
+START_SECONDS = 120.0
+"""A process may take so long to start, and to make a job's pipeline before it opens the first page: that it takes
+time then says nothing of the document.
+"""
 
 AHEAD = 64
 """Pages that workers may finish ahead of one that is still missing: what is held in memory is bounded by it."""
@@ -30,7 +35,8 @@ AHEAD = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """What pages may cost. page_seconds: until a page must be done, counted from the worker's last sign of life.
+    """What pages may cost. page_seconds: until a page must be done, counted from the worker's last sign of life
+    once it has opened one.
     memory: address space of a worker in bytes, or None.
     """
 
@@ -52,9 +58,24 @@ class _Worker:
         self.left: list[int] = []  # pages not finished
         self.alive_at = time.monotonic()
         self.pages = 0
+        self.begun = False  # whether it has opened a page of its job
+        self.ready = False  # whether it has said that it waits for work
+
+    def allowed(self, page_seconds: float) -> float:
+        """How long it may be silent: a page's time, or what its start may take."""
+        return page_seconds if self.begun else page_seconds + START_SECONDS
+
+    def answer(self, at: Look, seconds: float) -> object:
+        """What it says to a look within so many seconds of being ready; None when it does not. Raises OSError."""
+        self.connection.send(at)
+        if not self.ready:
+            if not self.connection.poll(START_SECONDS):
+                return None
+            self.ready = isinstance(self.connection.recv(), Ready)
+        return self.connection.recv() if self.connection.poll(seconds) else None
 
     def begin(self, job: Job) -> None:
-        self.job, self.open, self.left = job, [], list(job.numbers)
+        self.job, self.open, self.left, self.begun = job, [], list(job.numbers), False
         self.alive_at = time.monotonic()
         self.connection.send(job)
 
@@ -98,8 +119,7 @@ class Pool:
         for attempt in (at, replace(at, sampled=0)):
             worker = self._idle.pop() if self._idle else _Worker(self._limits)
             try:
-                worker.connection.send(attempt)
-                answer = worker.connection.recv() if worker.connection.poll(self._limits.page_seconds / 2) else None
+                answer = worker.answer(attempt, self._limits.page_seconds / 2)
             except (EOFError, OSError):
                 answer = None
             if answer is None:
@@ -154,7 +174,7 @@ class Pool:
         for worker in list(self._busy):
             if worker.connection in said:
                 yield from self._take(worker, waiting)
-            elif time.monotonic() - worker.alive_at > self._limits.page_seconds:
+            elif time.monotonic() - worker.alive_at > worker.allowed(self._limits.page_seconds):
                 seconds = f"{self._limits.page_seconds:g} s"
                 yield from self._lost(worker, waiting, lambda subject: DocpipeError("DP502", subject, seconds))  # noqa: B023
 
@@ -169,6 +189,7 @@ class Pool:
             return
         worker.alive_at = time.monotonic()
         if isinstance(message, Began):
+            worker.begun = True
             worker.open.append(message.number)
         elif isinstance(message, Finished):
             worker.open = [n for n in worker.open if n != message.page.number]

@@ -29,6 +29,11 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The process has started and waits for work."""
+
+
+@dataclass(frozen=True)
 class Began:
     """The worker is about to open this page: should it die, the page is a suspect."""
 
@@ -60,6 +65,7 @@ def serve(connection: Connection, memory: int | None) -> None:
     if memory is not None:
         limit_memory(memory)
     pipelines: dict[str, Pipeline] = {}
+    connection.send(Ready())
     while True:
         try:
             job: Job | Look = connection.recv()

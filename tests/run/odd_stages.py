@@ -78,3 +78,9 @@ def marking(*, kind: str = "other") -> Stage:
         return sheet.with_regions([region])
 
     return per_page("marking", work)
+
+
+def slow_to_make(*, seconds: float) -> Stage:
+    """Take long before any page is opened, as loading a model does."""
+    time.sleep(seconds)
+    return per_page("slow_to_make", lambda sheet: sheet)

@@ -57,6 +57,11 @@ def test_an_endless_loop_is_killed_and_the_pages_after_it_are_read(pdf):
     assert failures(made) == {5: "DP502"}
 
 
+def test_what_a_pipeline_takes_to_make_is_no_page_s_fault(pdf):
+    made = run(pdf, {"use": "odd_stages:slow_to_make", "seconds": 6.0}, page=2.0)
+    assert failures(made) == {}
+
+
 def test_a_document_without_progress_is_given_up_with_what_is_done(pdf):
     made = run(pdf, {"use": "odd_stages:hanging", "pages": list(range(4, 13))}, page=60.0, deadline=6.0)
     assert failures(made) == dict.fromkeys(range(4, 13), "DP503")

@@ -25,8 +25,9 @@ from docpipe.engines.layout_geometry import as_regions, survey
 from docpipe.engines.layout_models import model_groups
 from docpipe.engines.statistics import statistics
 from docpipe.errors import DocpipeError
+from docpipe.pdfpage import PdfPage
 from docpipe.sheet import Sheet
-from docpipe.source import PdfPage, open_source
+from docpipe.source import open_source
 
 FEWEST_WORDS = 20
 """Pages with fewer words than this say little about layout and are left out."""

@@ -10,9 +10,13 @@ Units: boxes are in points (1/72 inch) on the page as displayed, origin top left
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+# A box is part of the model: whoever imports the model from here finds it, too.
+from docpipe.box import Box as Box
+from docpipe.box import Coordinate
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +38,6 @@ TEXT_KINDS: frozenset[Kind] = frozenset(
 Status = Literal["complete", "partial", "failed", "skipped"]
 VerdictStatus = Literal["valid", "repaired", "invalid", "unchecked"]
 
-Coordinate = Annotated[float, PlainSerializer(lambda v: round(v, 2), return_type=float)]
 Confidence = Annotated[float, Field(ge=0, le=1), PlainSerializer(lambda v: round(v, 3), return_type=float)]
 
 
@@ -42,55 +45,6 @@ class Model(BaseModel):
     """Base of every record: frozen, and an unknown field is a mistake rather than silently dropped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Box(NamedTuple):
-    """A rectangle in points on the page as displayed; written to JSON as [x0, y0, x1, y1]."""
-
-    x0: Coordinate
-    y0: Coordinate
-    x1: Coordinate
-    y1: Coordinate
-
-    @property
-    def width(self) -> float:
-        return self.x1 - self.x0
-
-    @property
-    def height(self) -> float:
-        return self.y1 - self.y0
-
-    @property
-    def area(self) -> float:
-        return max(0.0, self.width) * max(0.0, self.height)
-
-    @property
-    def center(self) -> tuple[float, float]:
-        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
-
-    def intersection(self, other: Box) -> float:
-        """The area shared with another box, in square points; 0 when they do not overlap."""
-        width = min(self.x1, other.x1) - max(self.x0, other.x0)
-        height = min(self.y1, other.y1) - max(self.y0, other.y0)
-        return width * height if width > 0 and height > 0 else 0.0
-
-    def union(self, other: Box) -> Box:
-        """The smallest box that holds both."""
-        return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
-
-    def iou(self, other: Box) -> float:
-        """Intersection over union, 0..1."""
-        shared = self.intersection(other)
-        whole = self.area + other.area - shared
-        return shared / whole if whole > 0 else 0.0
-
-    def covers(self, other: Box, share: float = 0.5) -> bool:
-        """Whether at least `share` of the other box's area lies inside this one."""
-        return other.area > 0 and self.intersection(other) >= share * other.area
-
-    def grown(self, by: float) -> Box:
-        """The box moved outward by `by` points on every side."""
-        return Box(self.x0 - by, self.y0 - by, self.x1 + by, self.y1 + by)
 
 
 # --- what was read -----------------------------------------------------------------------------------------
@@ -432,32 +386,3 @@ class Document(Model):
     def scores(self) -> list[ScoreContent]:
         """Every score that was read."""
         return self._contents(ScoreContent)
-
-
-# --- manifest ----------------------------------------------------------------------------------------------
-
-
-class PageTrace(Model):
-    """How one page was worked on: `ways` names the path each decision took, `seconds` the time by stage."""
-
-    number: int
-    ways: dict[str, str] = {}
-    seconds: dict[str, float] = {}
-
-
-class Manifest(Model):
-    """The sibling of document.json that may change from run to run: versions, settings, machine, timings."""
-
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
-    docpipe: str
-    python: str
-    libraries: dict[str, str] = {}
-    cpu: dict[str, str | int | list[str]] = {}
-    pipeline: str
-    pipeline_digest: str
-    models: dict[str, str] = {}
-    settings: dict[str, Any] = {}
-    source: SourceInfo
-    started: str
-    seconds: float
-    pages: tuple[PageTrace, ...] = ()

@@ -14,7 +14,8 @@ from functools import cached_property
 from PIL import Image
 
 from docpipe.document import Box, Crop, Page, Region
-from docpipe.source import Source, SourcePage, SourceRef
+from docpipe.page import SourcePage
+from docpipe.source import Source, SourceRef
 
 _OPEN: OrderedDict[SourceRef, Source] = OrderedDict()
 _PAGES: OrderedDict[tuple[SourceRef, int], SourcePage] = OrderedDict()

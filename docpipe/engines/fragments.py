@@ -16,7 +16,7 @@ from itertools import pairwise
 from unicodedata import bidirectional
 
 from docpipe.document import Box
-from docpipe.source import TextLine, TextWord
+from docpipe.page import TextLine, TextWord
 
 WIDE_GAP = 2.0
 """A blank wider than this many font sizes parts a line in two; justified lines and sentence ends stay below."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from docpipe.document import Box
-from docpipe.source import Drawing, PlacedImage
+from docpipe.page import Drawing, PlacedImage
 
 THIN = 2.5
 """A path thinner than this many points is a ruling."""

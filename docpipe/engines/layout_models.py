@@ -27,8 +27,9 @@ from docpipe.engines.kinds import Surroundings, kind_of
 from docpipe.engines.layout_geometry import Piece, as_regions, body_size, finish, survey
 from docpipe.engines.scan_figures import taken_apart
 from docpipe.engines.statistics import in_margin
+from docpipe.page import TextLine, TextWord
+from docpipe.pdfpage import PdfPage
 from docpipe.sheet import Sheet
-from docpipe.source import PdfPage, TextLine, TextWord
 
 if TYPE_CHECKING:
     from rapid_layout import RapidLayout

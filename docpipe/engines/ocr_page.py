@@ -16,8 +16,9 @@ from docpipe.document import Box, Crop, Word
 from docpipe.engines.fragments import Frame
 from docpipe.engines.ocr_lines import ReadLine, find_strips, read_strips, rows_of_letters
 from docpipe.engines.ocr_models import Strip
+from docpipe.page import ImagePage
 from docpipe.sheet import Sheet
-from docpipe.source import ImagePage, SourceRef
+from docpipe.source import SourceRef
 
 DPI, MOST_DPI = 200.0, 300.0
 """Pages are read at this resolution, scans at their own up to the second. More helps the networks no further."""

@@ -13,7 +13,7 @@ from docpipe.engines.lattice import Fill, Rulings
 from docpipe.engines.textlayer import TextLayerEngine
 from docpipe.errors import DocpipeError
 from docpipe.notation.html import content_of
-from docpipe.source import Drawing, SourcePage, TextLine, TextWord
+from docpipe.page import Drawing, SourcePage, TextLine, TextWord
 from docpipe.tasks import Task
 
 THIN = 2.6

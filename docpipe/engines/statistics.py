@@ -6,8 +6,9 @@ import re
 from collections import Counter
 
 from docpipe.errors import DocpipeError
+from docpipe.page import SourcePage, TextLine
 from docpipe.sheet import Statistics
-from docpipe.source import Source, SourcePage, TextLine
+from docpipe.source import Source
 
 SAMPLED_PAGES = 96
 MARGIN = 0.13

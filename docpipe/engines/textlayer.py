@@ -26,8 +26,8 @@ from docpipe.engines.fragments import (
     is_right_to_left,
     main_turn,
 )
+from docpipe.page import TextLine, TextWord
 from docpipe.sheet import Sheet
-from docpipe.source import TextLine, TextWord
 from docpipe.tasks import Task
 
 SEEN, UNSEEN = 0.99, 0.8

@@ -20,10 +20,11 @@ from typing import IO, Any, Protocol
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from docpipe.document import Document, ErrorItem, Manifest, Metadata, Page, SourceInfo, Status
+from docpipe.document import Document, ErrorItem, Metadata, Page, SourceInfo, Status
 from docpipe.errors import DocpipeError
 from docpipe.export.atomic import unwritable, whole_file, write_whole
 from docpipe.export.schema import InvalidError, document_validator, manifest_validator, page_validator
+from docpipe.manifest import Manifest
 
 DOCUMENT = "document.json"
 MANIFEST = "manifest.json"

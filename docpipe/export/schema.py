@@ -20,7 +20,8 @@ from typing import Any
 import jsonschema_rs
 from pydantic import BaseModel
 
-from docpipe.document import Document, Manifest, Page, Reading
+from docpipe.document import Document, Page, Reading
+from docpipe.manifest import Manifest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from docpipe.document import ErrorItem, Manifest, Metadata, Page, PageTrace, SourceInfo, Status
+from docpipe.document import ErrorItem, Metadata, Page, SourceInfo, Status
 from docpipe.errors import DocpipeError
+from docpipe.manifest import Manifest, PageTrace
 from docpipe.pipeline import Pipeline, composed
 from docpipe.run.machine import cpu_facts, library_versions, python_version, version
 from docpipe.run.opening import Look, look

@@ -10,7 +10,7 @@ from pathlib import Path
 import handmade
 import pytest
 
-from docpipe.document import Box, Document, Manifest, Metadata, Page, Region, TextContent, Word
+from docpipe.document import Box, Document, Metadata, Page, Region, TextContent, Word
 from docpipe.errors import DocpipeError
 from docpipe.export.json import (
     DocumentWriter,
@@ -21,6 +21,7 @@ from docpipe.export.json import (
     write_manifest,
 )
 from docpipe.export.schema import document_validator
+from docpipe.manifest import Manifest
 
 
 def broken_page() -> Page:

@@ -1,6 +1,6 @@
 """The published JSON Schemas (draft 2020-12), made from the models, and the validators that every output passes.
 
-The files in `schemas/` are this module's output (`python -m docpipe.export.schema schemas`); a test holds them
+The files in `schemas/` are this module's output (`docpipe schema --write schemas`); a test holds them
 together. Inside v1 fields are only added, and a field with a default may be absent, so a document written by an older
 version stays valid.
 
@@ -11,7 +11,6 @@ jsonschema (pure Python) forty times as long; fastjsonschema stops at draft 7 an
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -147,7 +146,3 @@ def write_schemas(folder: Path) -> list[Path]:
     for name, make in PUBLISHED.items():
         (folder / name).write_text(schema_text(make()), encoding="utf-8")
     return [folder / name for name in PUBLISHED]
-
-
-if __name__ == "__main__":
-    write_schemas(Path(sys.argv[1]))

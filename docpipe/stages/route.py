@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from docpipe.document import Finding, Kind, Origin, PictureContent, Reading, Region, Verdict
 from docpipe.engines.figures import FigureKind, tell_apart
@@ -64,8 +65,6 @@ def _told_apart(sheet: Sheet, region: Region) -> Region:
 
 def parse_kinds(value: object) -> tuple[Kind, ...]:
     """Region kinds as a pipeline file names them. Raises DP203 for one that does not exist."""
-    from typing import get_args
-
     known = get_args(Kind)
     kinds = value if isinstance(value, (list, tuple)) else [value]
     for kind in kinds:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 def test_a_published_schema_is_what_the_models_say(name: str) -> None:
     published = (ROOT / "schemas" / name).read_text(encoding="utf-8")
     assert published == schema_text(PUBLISHED[name]()), (
-        "the models changed: run `python -m docpipe.export.schema schemas` and mind that v1 only ever adds fields"
+        "the models changed: run `docpipe schema --write schemas` and mind that v1 only ever adds fields"
     )
 
 

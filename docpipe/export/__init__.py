@@ -19,6 +19,15 @@ FORMATS: dict[str, str] = {
     "txt": "text",
     "files": "files",
     "overlay": "overlay",
+    "searchable": "searchable",
+    "hocr": "hocr",
+    "chunks": "chunks",
+    "xlsx": "spreadsheet",
+    "sdf": "sdf",
+    "musicxml": "musicxml",
+    "midi": "midi",
+    "docling": "docling",
+    "parquet": "parquet",
 }
 """Each format's name and its module here, whose `write(document, folder, source)` makes it."""
 

@@ -75,7 +75,7 @@ def _add_page(drawn: Any, source: Source, page: Page, layer: int) -> None:
     sheet = drawn.new_page(width=width, height=height)
     lost = page.error.message if page.error is not None else ""
     try:
-        _lay_under(sheet, source, page)
+        lay_under(sheet, source, page)
     except Exception as error:  # a damaged page has no picture; what is said of it is shown all the same
         lost = lost or str(error)
     # Boxes on a poster are seen from farther away.
@@ -97,7 +97,7 @@ def _bake(source: Source) -> None:
             pdf.bake()
 
 
-def _lay_under(sheet: Any, source: Source, page: Page) -> None:
+def lay_under(sheet: Any, source: Source, page: Page) -> None:
     """The source's page as it is displayed: as vectors where it is a PDF's, else as pixels."""
     under = source.page(page.number)
     place = pymupdf.Rect(0, 0, page.width, page.height)

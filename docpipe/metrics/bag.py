@@ -9,6 +9,9 @@ from collections import Counter
 def word_f1(answer: str, truth: str) -> float:
     """F1 of the two multisets of words (NFC, split at white space); 1 is best, and two empty texts agree.
 
+    The "bag of words" of text recognition's evaluation (Pletschacher, Clausner and Antonacopoulos, Europeana Newspapers
+    OCR workflow evaluation, HIP 2015).
+
     The fair figure where the order of the truth is arbitrary (forms, receipts). It cannot see order, nor nearly right
     words: one wrong letter loses the word.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from docpipe.metrics.levenshtein import error_rate
+from docpipe.metrics.levenshtein import Edits, edits, error_rate
 
 
 def _plain(text: str) -> str:
@@ -28,3 +28,13 @@ def wer(answer: str, truth: str) -> float:
     written without blanks have no words here; use `cer` for them.
     """
     return error_rate(_plain(answer).split(), _plain(truth).split())
+
+
+def character_edits(answer: str, truth: str) -> Edits:
+    """What one text adds to the `cer` of a corpus."""
+    return edits(_plain(answer), _plain(truth))
+
+
+def word_edits(answer: str, truth: str) -> Edits:
+    """What one text adds to the `wer` of a corpus."""
+    return edits(_plain(answer).split(), _plain(truth).split())

@@ -10,8 +10,9 @@ from docpipe.notation.tokens import Found, read_objects
 
 def box_f1(answer: str, truth: str, least: float = 0.5) -> float:
     """F1 of things found: a pair of one label whose boxes overlap by at least `least` (intersection over union), each
-    thing in one pair at most, best pairs first. 1 when both hold nothing. It does not rank by score as mAP does: the
-    answers of `detect` carry none.
+    thing in one pair at most, best pairs first. 1 when both hold nothing. IoU >= 0.5 is Pascal VOC's criterion
+    (Everingham et al., IJCV 2010). It does not rank by score as `ap` does: the answers of `detect` carry
+    none. It cannot see how well a box fits beyond `least`, nor a label that means the same in another word.
     """
     given, wanted = read_objects(answer)[0], read_objects(truth)[0]
     if not given and not wanted:
@@ -22,7 +23,8 @@ def box_f1(answer: str, truth: str, least: float = 0.5) -> float:
 
 def box_iou(answer: str, truth: str) -> float:
     """Mean intersection over union of the true things' boxes with those found of the same label; a thing that was not
-    found, or found without being there, counts 0.
+    found, or found without being there, counts 0. The overlap is Jaccard's index. It cannot tell one box that is half
+    right from two of which one is missing.
     """
     given, wanted = read_objects(answer)[0], read_objects(truth)[0]
     most = max(len(given), len(wanted))
@@ -30,7 +32,9 @@ def box_iou(answer: str, truth: str) -> float:
 
 
 def mask_iou(first: tuple[int, ...], second: tuple[int, ...]) -> float:
-    """Intersection over union of two masks of one size, as run lengths (`document.Detection`). Two empty ones agree.
+    """Intersection over union of two masks of one size, as run lengths (`document.Detection`): Jaccard's index, as
+    referring segmentation is scored. Two empty ones agree. It cannot see where the pixels differ: a ragged edge all
+    around may cost as much as a missing limb.
 
     Raises ValueError when they are of unequal length.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 
 def distance(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
@@ -34,6 +35,18 @@ def distance(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
         rise, fall = (rise << 1 | 1) & everywhere, fall << 1 & everywhere
         up, down = fall | ~(vertical | rise) & everywhere, rise & vertical
     return score
+
+
+class Edits(NamedTuple):
+    """The edits of an answer and the items of its truth. Summed over a corpus they give its error rate."""
+
+    edits: int
+    of: int
+
+
+def edits(answer: Sequence[Hashable], truth: Sequence[Hashable]) -> Edits:
+    """The edit distance from the answer, and the length of the truth."""
+    return Edits(distance(answer, truth), len(truth))
 
 
 def error_rate(answer: Sequence[Hashable], truth: Sequence[Hashable]) -> float:

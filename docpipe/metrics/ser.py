@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from docpipe.metrics.levenshtein import error_rate
+from docpipe.metrics.levenshtein import Edits, edits, error_rate
 
 
 def _lines(kern: str) -> list[str]:
@@ -37,3 +37,18 @@ def kern_cer(answer: str, truth: str) -> float:
 def ler(answer: str, truth: str) -> float:
     """Line error rate: edits per line of the truth; one wrong symbol makes its line wrong."""
     return error_rate(_lines(answer), _lines(truth))
+
+
+def symbol_edits(answer: str, truth: str) -> Edits:
+    """What one score adds to the `ser` of a corpus."""
+    return edits(_symbols(answer), _symbols(truth))
+
+
+def kern_character_edits(answer: str, truth: str) -> Edits:
+    """What one score adds to the `kern_cer` of a corpus."""
+    return edits("\n".join(_lines(answer)), "\n".join(_lines(truth)))
+
+
+def line_edits(answer: str, truth: str) -> Edits:
+    """What one score adds to the `ler` of a corpus."""
+    return edits(_lines(answer), _lines(truth))

@@ -7,13 +7,14 @@ Blocks of batches are ordered by length inside (padding costs compute), and shuf
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from docpipe.train.sample import Domain, Sample, vocabulary_of
+from docpipe.train.sample import Domain, Sample, pattern_of, split, vocabulary_of
 
 IGNORED = -100
 BLOCK = 8
@@ -24,9 +25,9 @@ BLOCK = 8
 class Batch:
     """Arrays of B samples, T tokens, N patches, K labels.
 
-    pixels uint8 [B, side, side]; tokens, kinds (0 prefix, 1 suffix), mask, targets, pointers int64 [B, T], the last
-    two -100 where nothing is asked; labels uint8 [B, N, K]. A pointer is the patch that the token at this place is
-    read from. Positions are those of `tokens`: the loss shifts by one.
+    pixels uint8 [B, side, side] or [B, side, side, 3]; tokens, kinds (0 prefix, 1 suffix), mask, targets, pointers
+    int64 [B, T], the last two -100 where nothing is asked; labels uint8 [B, N, K]. A pointer is the patch that the
+    token at this place is read from. Positions are those of `tokens`: the loss shifts by one.
     """
 
     pixels: np.ndarray
@@ -46,10 +47,21 @@ class Collator:
         self.vocabulary = vocabulary_of(domain)
         self.ids = {token: i for i, token in enumerate(self.vocabulary)}
         self.labels = len(domain.labels)
+        self._pattern = re.compile(pattern_of(self.vocabulary))
 
     def prefix(self, prompt: str) -> list[int]:
-        """Ids of everything before the answer."""
-        return [self.ids["<image>"]] * self.grid**2 + [self.ids["<bos>"], self.ids[prompt], self.ids["\n"]]
+        """Ids of everything before the answer. Raises ValueError on a prompt that the vocabulary cannot spell."""
+        return [self.ids["<image>"]] * self.grid**2 + [self.ids["<bos>"], *self.prompt(prompt), self.ids["\n"]]
+
+    def prompt(self, prompt: str) -> list[int]:
+        """Ids of a prompt: one where it is a token itself, else those of the words it is made of."""
+        if prompt in self.ids:
+            return [self.ids[prompt]]
+        return [self.ids[token] for token in split(prompt, self._pattern)]
+
+    def length(self, sample: Sample) -> int:
+        """Tokens of prompt and answer, which is what a batch is padded by."""
+        return len(self.prompt(sample.prompt)) + len(sample.target)
 
     def patches(self, places: np.ndarray) -> np.ndarray:
         """Patch index of each (x, y) in pixels; -100 for NaN. Places outside count to the nearest patch."""
@@ -83,7 +95,7 @@ def batches(domain: Domain, collate: Collator, seed: int, size: int, start: int 
     block, skip = divmod(start, BLOCK)
     samples = domain.stream(seed, block * BLOCK * size)
     while True:
-        ordered = sorted(islice(samples, BLOCK * size), key=lambda s: len(s.target))
+        ordered = sorted(islice(samples, BLOCK * size), key=collate.length)
         groups = [ordered[i * size : (i + 1) * size] for i in range(BLOCK)]
         random.Random(f"batches:{seed}:{block}").shuffle(groups)
         for group in groups[skip:]:

@@ -12,13 +12,21 @@ from docpipe.models.confidence import Measure, measured
 
 MEASURES: tuple[Measure, ...] = ("mean", "minimum", "joint")
 
+COARSE = 1e-3
+"""A measure that is below this for three answers in four is not used."""
+
 
 @dataclass(frozen=True)
 class Judged:
-    """An answer's log-probabilities, token by token, and whether it was exactly right."""
+    """An answer's log-probabilities, token by token, and whether it was exactly right.
+
+    given: false where a checkpoint said that it has no answer. wanted: false where there was none to give.
+    """
 
     logprobs: tuple[float, ...]
     right: bool
+    given: bool = True
+    wanted: bool = True
 
 
 def rising_means(values: np.ndarray) -> np.ndarray:
@@ -52,7 +60,9 @@ def fit(answers: Sequence[Judged], points: int = 12) -> dict[str, Any]:
         raise ValueError(f"{len(answers)} answers are too few to calibrate on")
     right = np.array([a.right for a in answers])
     by_measure = {m: np.array([measured(a.logprobs, m) for a in answers]) for m in MEASURES}
-    measure = max(MEASURES, key=lambda m: separation(by_measure[m], right))
+    # The joint probability of a long answer is next to nothing whatever it is: no map has points fine enough for it.
+    told = [m for m in MEASURES if np.quantile(by_measure[m], 0.75) > COARSE] or MEASURES[:1]
+    measure = max(told, key=lambda m: separation(by_measure[m], right))
     order = np.argsort(by_measure[measure], kind="stable")
     scores, hits = by_measure[measure][order], right[order].astype(float)
     padded = rising_means(np.concatenate(([0.0, 1.0], hits, [0.0, 1.0])))[2:-2]
@@ -70,3 +80,15 @@ def abstain_below(confidences: Sequence[float], right: Sequence[bool], precision
     last_of_tie = np.append(sure[:-1] != sure[1:], True) if len(sure) else np.zeros(0, bool)
     kept = np.nonzero((share >= precision) & last_of_tie)[0]
     return float(sure[kept[-1]]) if len(kept) else 1.01
+
+
+def silent_below(confidences: Sequence[float], total: int, share: float = 0.05) -> float:
+    """The lowest confidence from which on at most `share` of `total` questions that have no answer would get one.
+
+    confidences: of the answers that were given. To four decimals, as docpipe.json has it.
+    """
+    falling = sorted(confidences, reverse=True)
+    allowed = int(share * total)
+    if len(falling) <= allowed:
+        return 0.0
+    return round(falling[allowed] + 0.0001, 4)

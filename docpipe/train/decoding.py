@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,20 @@ from docpipe.train.sample import Domain, Sample
 
 if TYPE_CHECKING:
     from transformers import PaliGemmaForConditionalGeneration
+
+
+def seen(pixels: np.ndarray) -> Tensor:
+    """Pixels of a batch as the vision tower takes them, [B, 3, side, side] in [-1, 1]; grey goes to equal channels."""
+    values = torch.from_numpy(pixels).float().div_(127.5).sub_(1.0)
+    return values.permute(0, 3, 1, 2) if values.ndim == 4 else values[:, None].expand(-1, 3, -1, -1)
+
+
+def by_prefix(collate: Collator, samples: Sequence[Sample], batch: int) -> list[list[int]]:
+    """Numbers of samples in batches that can be decoded together: their prompts have the same number of tokens."""
+    groups: dict[int, list[int]] = {}
+    for number, sample in enumerate(samples):
+        groups.setdefault(len(collate.prompt(sample.prompt)), []).append(number)
+    return [some[i : i + batch] for _, some in sorted(groups.items()) for i in range(0, len(some), batch)]
 
 
 @torch.no_grad()
@@ -55,10 +70,10 @@ def evaluate(
     batch: int = 64,
 ) -> dict[str, float]:
     """The language loss, the share of tokens right, and the domain's own scores of greedy answers."""
-    said: list[tuple[str, ...]] = []
+    said: list[tuple[str, ...]] = [()] * len(samples)
     loss = right = count = 0.0
-    for start in range(0, len(samples), batch):
-        some = samples[start : start + batch]
+    for numbers in by_prefix(collate, samples, batch):
+        some = [samples[number] for number in numbers]
         inputs = tensors(collate(some))
         result = model(**inputs, use_cache=False)
         wanted = inputs["labels"][:, 1:]
@@ -67,6 +82,7 @@ def evaluate(
         count += float(asked.sum())
         loss += float(result.loss) * float(asked.sum())
         prefix = len(collate.prefix(some[0].prompt))
-        said += answers(model, collate, inputs, prefix, longest)[0]
+        for number, answer in zip(numbers, answers(model, collate, inputs, prefix, longest)[0], strict=True):
+            said[number] = answer
     scores = domain.score(samples, said)
     return {"loss": loss / max(count, 1), "token_accuracy": right / max(count, 1), **scores}

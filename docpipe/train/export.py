@@ -6,27 +6,35 @@ The folder loads with AutoProcessor and AutoModelForImageTextToText as with docp
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from docpipe.models.masks import FILE_NAME
 from docpipe.train.architecture import ATTENTION, build
 from docpipe.train.batches import Collator
-from docpipe.train.calibration import Judged, abstain_below, fit
-from docpipe.train.decoding import answers
+from docpipe.train.calibration import Judged, abstain_below, fit, silent_below
+from docpipe.train.decoding import answers, by_prefix, seen
 from docpipe.train.domains import domain
 from docpipe.train.recipe import Recipe, Shipment, parse_recipe, read_recipe
-from docpipe.train.sample import SPECIAL_TOKENS, Domain, Sample
+from docpipe.train.sample import SPECIAL_TOKENS, Domain, Sample, pattern_of
+
+if TYPE_CHECKING:
+    from docpipe.models.confidence import Calibration
 
 HELD_OUT = "held_out"
 """The set of a domain that is rendered as its training data are; all others are real."""
 
 ANSWERS = "exact"
 """The score that says whether one answer is right."""
+
+LEAST = 20
+"""Answers that a calibration is fitted on."""
 
 
 def read_run(weights: Path) -> tuple[Any, Recipe, dict[str, Any]]:
@@ -45,8 +53,7 @@ def tokenizer_json(vocabulary: Sequence[str]) -> str:
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
     kept = Tokenizer(models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token=SPECIAL_TOKENS[0]))
-    longest = sorted(vocabulary, key=lambda token: (-len(token), token))
-    kept.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(map(re.escape, longest))), "isolated")
+    kept.pre_tokenizer = pre_tokenizers.Split(Regex(pattern_of(vocabulary)), "isolated")
     kept.decoder = decoders.Fuse()
     kept.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS[:4]])
     return str(kept.to_str(pretty=False))
@@ -86,23 +93,22 @@ def judge(
     collate = Collator(made, recipe.architecture.grid, recipe.architecture.patch)
     found: dict[str, list[Judged]] = {}
     for name, samples in sets.items():
-        found[name] = []
-        for start in range(0, len(samples), batch):
-            some = samples[start : start + batch]
+        judged: dict[int, Judged] = {}
+        for numbers in by_prefix(collate, samples, batch):
+            some = [samples[number] for number in numbers]
             arrays = collate(some)
-            pixels = torch.from_numpy(arrays.pixels).float().div_(127.5).sub_(1.0)
             inputs = {
-                "pixel_values": pixels[:, None].expand(-1, 3, -1, -1),
+                "pixel_values": seen(arrays.pixels),
                 "input_ids": torch.from_numpy(arrays.tokens),
                 "attention_mask": torch.from_numpy(arrays.mask),
                 "token_type_ids": torch.from_numpy(arrays.kinds),
             }
             prefix = len(collate.prefix(some[0].prompt))
             said, sure = answers(model, collate, inputs, prefix, recipe.evaluation.max_tokens)
-            found[name] += [
-                Judged(tuple(logs), made.score([sample], [answer])[ANSWERS] == 1.0)
-                for sample, answer, logs in zip(some, said, sure, strict=True)
-            ]
+            for number, sample, answer, logs in zip(numbers, some, said, sure, strict=True):
+                right = made.score([sample], [answer])[ANSWERS] == 1.0
+                judged[number] = Judged(tuple(logs), right, bool(answer), bool(sample.target))
+        found[name] = [judged[number] for number in range(len(samples))]
     return found
 
 
@@ -116,56 +122,109 @@ def export(
     """Write the folder; what docpipe.json says.
 
     shipment: the run's recipe says it by default. sets: samples to calibrate on, by default what the domain's
-    `calibration(count)` gives (for molecules also real drawings that are too large), else its validation.
+    `calibration(count)` gives (for molecules also real drawings that are too large), else its validation. Of a
+    checkpoint with several tasks each is calibrated by itself, on the samples whose slice "task" names it; one whose
+    answers are not right often enough is left out (ValueError when none is left).
+    A domain whose answers are put together of several (scores) reads and judges whole ones itself, with the written
+    weights: `judged(folder, count)`.
     """
-    from docpipe.models.confidence import Calibration
-
     model, recipe, kept = read_run(weights)
     made = domain(recipe.domain, **recipe.options)
     shipment = shipment or recipe.ship
     if not shipment.name:
         raise ValueError(f"the recipe {recipe.name} does not say how to ship it: it has no [ship] table")
-    if sets is None:
-        sets = getattr(made, "calibration", made.validation)(count)
-    judged = judge(model, recipe, made, sets)
-    everything = [a for some in judged.values() for a in some]
-    confidence = fit(everything)
-    sure = Calibration.from_json(confidence, shipment.name)
-    # What it emits must be right on real drawings, too, where there are any: renders flatter.
-    real = [a for name, some in judged.items() if name != HELD_OUT for a in some]
-    threshold = max(
-        abstain_below([sure(a.logprobs) for a in group], [a.right for a in group])
-        for group in (everything, real)
-        if group
-    )
-    said = {
+    write_transformers(model, recipe, kept["vocabulary"], folder)
+    if sets is None and hasattr(made, "judged"):
+        sets, judged = {}, made.judged(folder, count)
+    else:
+        sets = getattr(made, "calibration", made.validation)(count) if sets is None else sets
+        judged = judge(model, recipe, made, sets)
+    said: dict[str, Any] = {
         "family": "nano",
         "name": shipment.name,
         "summary": shipment.summary,
         "licence": "Apache-2.0",
         "resize": "bilinear",
-        "tasks": {
-            shipment.task: {
-                "prompt": shipment.prompt,
-                "size": recipe.architecture.size,
-                "max_tokens": shipment.max_tokens,
-                "prepare": shipment.prepare,
-                "options": dict(shipment.options),
-            }
-        },
-        "confidence": {shipment.task: confidence},
-        "abstain_below": {shipment.task: round(threshold, 4)},
+        **({"world": shipment.world} if shipment.world else {}),
+        "tasks": {},
+        "confidence": {},
+        "abstain_below": {},
         "training": {"step": kept["step"], "samples": kept["samples"], "cpu_seconds": round(kept["cpu"])},
-        "measured": {name: _summary(some, sure, threshold) for name, some in judged.items()},
+        "measured": {},
     }
-    write_transformers(model, recipe, kept["vocabulary"], folder)
+    for entry in shipment.tasks or [{}]:
+        part = dataclasses.replace(shipment, **entry)
+        own = _of_task(judged, sets, part.task) if shipment.tasks else judged
+        _offer(said, part, own, recipe.architecture.size, several=bool(shipment.tasks))
+    if not said["tasks"]:
+        (folder / "config.json").unlink()  # without its docpipe.json it would be taken for one that can do everything
+        raise ValueError(f"{weights}: no task is right often enough to ship: {said['measured']}")
+    codes = getattr(made, "mask_codes", None)
+    if codes is not None and "segment" in said["tasks"]:
+        shutil.copyfile(codes, folder / FILE_NAME)
     (folder / "docpipe.json").write_text(json.dumps(said, indent=1) + "\n")
     (folder / "README.md").write_text(card(said, shipment, recipe, sum(p.numel() for p in model.parameters())))
     return said
 
 
-def _summary(some: Sequence[Judged], sure: Any, threshold: float) -> dict[str, float]:
-    given = [a.right for a in some if sure(a.logprobs) >= threshold]
+def _of_task(
+    judged: Mapping[str, Sequence[Judged]], sets: Mapping[str, Sequence[Sample]], task: str
+) -> dict[str, list[Judged]]:
+    """The answers to one task, set by set, without the sets that have none."""
+    found = {
+        name: [a for a, sample in zip(some, sets[name], strict=True) if sample.slices.get("task") == task]
+        for name, some in judged.items()
+    }
+    return {name: some for name, some in found.items() if some}
+
+
+def _offer(
+    said: dict[str, Any], part: Shipment, judged: Mapping[str, Sequence[Judged]], side: int, several: bool
+) -> None:
+    """Put a task with its calibration, its threshold and what was measured into docpipe.json."""
+    from docpipe.models.confidence import Calibration
+
+    task = part.task
+    everything = [a for some in judged.values() for a in some if a.given]
+    threshold, sure = 1.01, None
+    if not several or len(everything) >= LEAST:
+        confidence = fit(everything)
+        sure = Calibration.from_json(confidence, part.name)
+        threshold = _threshold(judged, sure)
+        if not several or threshold <= 1.0:
+            said["confidence"][task] = confidence
+            said["abstain_below"][task] = round(threshold, 4)
+            said["tasks"][task] = {
+                "prompt": part.prompt,
+                "size": side,
+                "max_tokens": part.max_tokens,
+                "prepare": part.prepare,
+                "options": dict(part.options),
+            }
+    for name, some in judged.items():
+        said["measured"][f"{task}, {name}" if several else name] = _summary(some, sure, threshold)
+
+
+def _threshold(judged: Mapping[str, Sequence[Judged]], sure: Calibration) -> float:
+    """Where abstaining ends: what is emitted must be right, on real drawings too where there are any (renders
+    flatter), and where no answer is the right one nearly nothing may be emitted.
+    """
+    wanted = {name: [a for a in some if a.given] for name, some in judged.items() if any(a.wanted for a in some)}
+    everything = [a for some in wanted.values() for a in some]
+    real = [a for name, some in wanted.items() if name != HELD_OUT for a in some]
+    found = [
+        abstain_below([sure(a.logprobs) for a in group], [a.right for a in group])
+        for group in (everything, real)
+        if group
+    ]
+    for some in judged.values():
+        if not any(a.wanted for a in some):
+            found.append(silent_below([sure(a.logprobs) for a in some if a.given], len(some)))
+    return max(found, default=1.01)
+
+
+def _summary(some: Sequence[Judged], sure: Calibration | None, threshold: float) -> dict[str, float]:
+    given = [a.right for a in some if a.given and sure is not None and sure(a.logprobs) >= threshold]
     return {
         "n": len(some),
         "exact": round(sum(a.right for a in some) / max(1, len(some)), 4),
@@ -181,6 +240,16 @@ def card(said: Mapping[str, Any], shipment: Shipment, recipe: Recipe, parameters
         f"| {name} | {m['n']} | {m['exact']:.1%} | {m['emitted']:.1%} | {m['exact_of_emitted']:.1%} |"
         for name, m in said["measured"].items()
     )
+    prompts = "\n".join(
+        f"- Prompt: `{task['prompt']}`; image preparation: `{task['prepare']}`."
+        if not shipment.tasks
+        else f"- {name}: `{task['prompt']}`; image preparation: `{task['prepare']}`."
+        for name, task in said["tasks"].items()
+    )
+    left_out = [entry["task"] for entry in shipment.tasks if entry["task"] not in said["tasks"]]
+    least = ", ".join(
+        f"{value}" if not shipment.tasks else f"{value} ({name})" for name, value in said["abstain_below"].items()
+    )
     return f"""---
 license: apache-2.0
 library_name: docpipe
@@ -194,14 +263,14 @@ library_name: docpipe
   final soft-cap {a.final_softcap}, no attention soft-cap.
 - Recipe: `{recipe.name}`; {run["samples"]:,} samples in {run["step"]:,} steps,
   {run["cpu_seconds"] / 3600:.2f} CPU hours.
-- Prompt: `{shipment.prompt}`; image preparation: `{shipment.prepare}`.
+{prompts}
 
 | set | n | exactly right | emitted by default | right of those |
 |---|---|---|---|---|
 {rows}
 
-The confidence map was fitted on these same answers; below {said["abstain_below"][shipment.task]} docpipe abstains.
-
+The confidence map was fitted on these same answers; below {least} docpipe abstains.
+{f"{chr(10)}Not offered, being right too seldom: {', '.join(left_out)}.{chr(10)}" if left_out else ""}
 {shipment.card}
 """
 

@@ -5,7 +5,7 @@ samples and a score for decoded answers. The trainer knows nothing else about it
 
     class Scores:
         name = "scores"
-        prompts = ("kern",)                       # every prompt is one token of the vocabulary
+        prompts = ("kern",)                       # prompts of one token; others are cut into the vocabulary's tokens
         vocabulary = (...)                        # content tokens only; the special tokens are put before them
         labels = ("notehead", "rest", ...)        # what the per-patch auxiliary loss tells apart
         def stream(self, seed, start=0): ...      # Sample number start, start + 1, …; the same for the same seed
@@ -18,6 +18,7 @@ losses are for training alone: a Sample without marks or with all points NaN tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,7 +33,8 @@ SPECIAL_TOKENS = ("<pad>", "<eos>", "<bos>", "<image>", "\n")
 class Sample:
     """One image with its answer.
 
-    pixels: uint8 [side, side], grey, 255 is paper; side is the input size of the recipe.
+    pixels: uint8 [side, side], grey, 255 is paper, or [side, side, 3], in colour; side is the recipe's input size.
+    prompt: one of the domain's prompts, or words of its vocabulary (`split`).
     target: the answer as content tokens, without <eos>.
     points: float32 [len(target), 2], x and y in pixels of the ink that a token is read from; NaN where it has none.
     marks: (x, y, label index) of what lies where, for the per-patch labels; several may share a patch.
@@ -84,3 +86,23 @@ def vocabulary_of(domain: Domain) -> list[str]:
         twice = sorted({t for t in tokens if tokens.count(t) > 1})
         raise ValueError(f"tokens given twice: {twice}")
     return tokens
+
+
+def pattern_of(vocabulary: Sequence[str]) -> str:
+    """The regular expression that cuts a text into tokens: the longest that fits comes first."""
+    longest = sorted(vocabulary, key=lambda token: (-len(token), token))
+    return "|".join(map(re.escape, longest))
+
+
+def split(text: str, pattern: re.Pattern[str]) -> list[str]:
+    """A text as tokens of a closed vocabulary (`pattern_of`). Raises ValueError on what none of them covers."""
+    found: list[str] = []
+    place = 0
+    for match in pattern.finditer(text):
+        if match.start() != place:
+            break
+        found.append(match[0])
+        place = match.end()
+    if place != len(text):
+        raise ValueError(f"not in the vocabulary: {text[place : place + 24]!r} in {text!r}")
+    return found

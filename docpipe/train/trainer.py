@@ -1,8 +1,10 @@
-"""One trainer for every nano task: a trunk that never ends, and short decay branches that give what ships.
+"""One trainer for nano recipes and for fine-tuning a real checkpoint; what they train is a job (`docpipe.train.job`).
 
-The trunk warms up and keeps a constant rate; its whole state is written atomically every few minutes, so a run can be
-killed at any time and goes on to the same loss curve. An exponential average of the weights is what gets evaluated.
-A branch starts from a trunk's state, takes the rate down to almost nothing and leaves the trunk as it was.
+The whole state is written atomically every few minutes, so a run can be killed at any time and goes on to the same
+loss curve. Where the recipe says so, an exponential average of the weights is what gets evaluated and kept.
+
+A nano trunk never ends: it warms up and keeps its rate. A decay branch starts from its state, takes the rate down to
+almost nothing and leaves the trunk as it was; that gives what ships.
 
     python -m docpipe.train RECIPE --out runs/molecules              # start, or go on
     python -m docpipe.train RECIPE --out runs/molecules --decay 800  # a branch, in runs/molecules/branch-<step>
@@ -11,138 +13,140 @@ A branch starts from a trunk's state, takes the rate down to almost nothing and 
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from docpipe.train.architecture import build
-from docpipe.train.auxiliary import Auxiliary
-from docpipe.train.batches import Batch, Collator
-from docpipe.train.decoding import evaluate
-from docpipe.train.domains import domain
-from docpipe.train.growth import grown
-from docpipe.train.loader import Loader
+from docpipe.errors import DocpipeError
+from docpipe.train import state as files
+from docpipe.train.job import Job, Scores, parts
+from docpipe.train.logs import Log, Means, Progress
 from docpipe.train.muon import Muon
-from docpipe.train.recipe import Recipe, read_recipe
+from docpipe.train.nano import NanoJob
+from docpipe.train.plots import plot
+from docpipe.train.precision import native_bfloat16, spare_threads
+from docpipe.train.processes import Processes
+from docpipe.train.recipe import Evaluation, Recipe, Schedule, read_recipe
+from docpipe.train.state import write_atomically
+
+__all__ = ["Trainer", "native_bfloat16", "spare_threads", "train", "write_atomically"]
 
 SAVE_EVERY = 240.0
 """Seconds between writes of a run's state."""
 
 
-def native_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 in hardware; emulated it is 12 times slower than float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+class Plan(Protocol):
+    """What the trainer takes from a recipe, nano's or another."""
 
-
-def spare_threads() -> int:
-    """How many threads pay now: on a busy machine a second one makes a step slower, not faster."""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    return max(1, min(cores, round(cores - max(0.0, load - torch.get_num_threads()))))
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write through a file beside it, so that a kill leaves the old file or the new one, never half of one."""
-    beside = path.with_name(path.name + ".new")
-    write(beside)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    @property
+    def name(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def evaluation(self) -> Evaluation: ...
 
 
 class Trainer:
-    """A run in a folder: state.pt (everything), best.pt (the averaged weights that measured best), log.jsonl."""
+    """A run in a folder: state.pt (everything), the job's best, log.jsonl, curve.png.
 
-    def __init__(self, recipe: Recipe, out: Path, *, threads: int = 1, resume: bool = True) -> None:
-        self.threads = threads
+    job: None makes nano's from the recipe. among: the processes of the run; the first one alone writes.
+    """
+
+    def __init__(
+        self,
+        recipe: Plan,
+        out: Path,
+        *,
+        threads: int = 1,
+        resume: bool = True,
+        job: Job | None = None,
+        among: Processes | None = None,
+    ) -> None:
+        self.threads, self.recipe, self.out, self.among = threads, recipe, out, among or Processes()
+        self.writes = self.among.rank == 0
         torch.set_num_threads(threads or spare_threads())
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.out = recipe, out
-        out.mkdir(parents=True, exist_ok=True)
-        self.domain = domain(recipe.domain, **recipe.options)
-        a = recipe.architecture
-        self.collate = Collator(self.domain, a.grid, a.patch)
-        self.native = native_bfloat16()
-        self.model = build(a, len(self.collate.vocabulary))
-        self.auxiliary = Auxiliary(self.model, a, len(self.domain.labels), recipe.losses)
-        self.averaged = {n: p.detach().clone() for n, p in self.model.named_parameters()}
-        self.step, self.samples, self.cpu, self.best = 0, 0, 0.0, None
+        if self.writes:
+            out.mkdir(parents=True, exist_ok=True)
+        if job is None:
+            assert isinstance(recipe, Recipe)
+            job = NanoJob(recipe)
+        self.job, self.model = job, job.model
+        self.averaged = {n: p.detach().clone() for n, p in self._learning()} if recipe.schedule.ema else {}
+        self.step, self.samples, self.cpu = 0, 0, 0.0
+        self.best: float | None = None
         self.optimizers: list[torch.optim.Optimizer] = []
-        state = torch.load(out / "state.pt", weights_only=False) if resume and (out / "state.pt").exists() else None
-        if state is not None:
-            state = grown(state, recipe, self.model, self.auxiliary)
-            self.model.load_state_dict(state["model"])
-            self.auxiliary.load_state_dict(state["auxiliary"])
+        there = resume and (out / "state.pt").exists()
+        state = self.job.restore(files.load(out / "state.pt")) if there else None
         self._make_optimizers()
         if state is not None:
+            self._restore(state)
+        self._cpu_before = self.cpu - _cpu_seconds()
+        self._log = Log(out, quiet=not self.writes)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        try:
             self.averaged = state["averaged"]
             self.step, self.samples, self.cpu = state["step"], state["samples"], state["cpu"]
             self.best = state["best"]
             for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
                 if kept is not None:
                     optimizer.load_state_dict(kept)
-        self._cpu_before = self.cpu - _cpu_seconds()
-        self.data_start = int(state["data_start"]) if state is not None and "data_start" in state else 0
+        except (KeyError, ValueError) as error:
+            raise DocpipeError("DP627", str(self.out), f"its state is not of this recipe: {error}") from error
+
+    def _learning(self) -> list[tuple[str, Any]]:
+        return [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
 
     def _make_optimizers(self) -> None:
         plan = self.recipe.schedule
         matrices: list[Tensor] = []
         others: list[Tensor] = []
-        for name, weight in self.model.named_parameters():
+        for name, weight in self._learning():
             hidden = weight.ndim == 2 and ".layers." in name and plan.optimizer == "muon"
             (matrices if hidden else others).append(weight)
-        others += list(self.auxiliary.parameters())
+        others += [p for head in self.job.heads for p in head.parameters()]
         self._clipped = others
         self.optimizers = [
-            torch.optim.AdamW(others, lr=plan.lr, betas=(0.9, 0.98), weight_decay=plan.weight_decay, fused=True)
+            torch.optim.AdamW(others, lr=plan.lr, betas=plan.betas, weight_decay=plan.weight_decay, fused=True)
         ]
         if matrices:
-            precision = torch.bfloat16 if self.native else torch.float32
+            precision = torch.bfloat16 if native_bfloat16() else torch.float32
             self.optimizers.append(Muon(matrices, plan.lr, weight_decay=plan.weight_decay, precision=precision))
 
     # --- one step ------------------------------------------------------------------------------------------
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast("cpu", torch.bfloat16) if self.native else nullcontext()
+    def take_step(self, batch: Any, rate: float) -> dict[str, float]:
+        """One update at `rate` times the peak learning rate; the losses before it.
 
-    def tensors(self, batch: Batch) -> dict[str, Tensor]:
-        """The model's inputs. Grey pixels go to three equal channels in [-1, 1]."""
-        pixels = torch.from_numpy(batch.pixels).float().div_(127.5).sub_(1.0)
-        return {
-            "pixel_values": pixels[:, None].expand(-1, 3, -1, -1),
-            "input_ids": torch.from_numpy(batch.tokens),
-            "attention_mask": torch.from_numpy(batch.mask),
-            "token_type_ids": torch.from_numpy(batch.kinds),
-            "labels": torch.from_numpy(batch.targets),
-        }
-
-    def take_step(self, batch: Batch, rate: float) -> dict[str, float]:
-        """One update at `rate` times the peak learning rate; the losses before it."""
+        Raises DP629 when the loss is no number; the weights are then as they were.
+        """
         plan = self.recipe.schedule
-        labels = torch.from_numpy(batch.labels).float()
-        with self.autocast():
-            if self.step < self.recipe.losses.vision_first:
-                self.model.model.vision_tower(self.tensors(batch)["pixel_values"])
-                total = self.auxiliary.label_loss(labels)
-                parts = {"labels": float(total.detach())}
-            else:
-                loss = self.model(**self.tensors(batch), use_cache=False).loss
-                extra, parts = self.auxiliary(labels, torch.from_numpy(batch.pointers))
-                total, parts = loss + extra, {"loss": float(loss.detach())} | parts
-        total.backward()
+        if self.job.random:
+            torch.manual_seed(self.recipe.seed * 1_000_003 + self.step * self.among.count + self.among.rank)
+        figures: dict[str, float] = {}
+        whole = 0.0
+        own = getattr(batch, "mine_alone", False)
+        for part in parts(batch, plan.accumulate, self.among, mine_alone=own):
+            share = self.job.share(part, batch)
+            total, found = self.job.loss(part, self.step, share)
+            total.backward()
+            whole += float(total.detach())
+            for name, value in found.items():
+                figures[name] = figures.get(name, 0.0) + share * value
+        if self.among.count > 1:
+            figures, whole = self._together(figures, whole)
+        if not math.isfinite(whole):
+            raise DocpipeError("DP629", f"step {self.step}", f"{whole}")
         torch.nn.utils.clip_grad_norm_(self._clipped, plan.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -150,20 +154,32 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.samples += len(batch.tokens)
-        first = self.recipe.losses.vision_first
+        self.samples += plan.batch
+        if self.averaged:
+            self._average()
+        return figures
+
+    def _together(self, figures: dict[str, float], whole: float) -> tuple[dict[str, float], float]:
+        """Sum gradients, figures and the loss over all processes."""
+        self.among.sum_gradients([p for o in self.optimizers for g in o.param_groups for p in g["params"]])
+        names = sorted(figures)
+        summed = self.among.total(torch.tensor([whole, *(figures[n] for n in names)], dtype=torch.float64)).tolist()
+        return dict(zip(names, summed[1:], strict=True)), summed[0]
+
+    def _average(self) -> None:
+        first = self.recipe.losses.vision_first if isinstance(self.recipe, Recipe) else 0
         age = self.step if self.step <= first else self.step - first  # the text's weights before that say nothing
-        keep = min(plan.ema, (1 + age) / (10 + age))
+        keep = min(self.recipe.schedule.ema, (1 + age) / (10 + age))
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.averaged.values()), [p.detach() for _, p in self.model.named_parameters()], 1 - keep
-            )
-        return parts
+            torch._foreach_lerp_(list(self.averaged.values()), [p.detach() for _, p in self._learning()], 1 - keep)
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
         """Inside, the model holds the averaged weights."""
-        kept = {n: p.detach().clone() for n, p in self.model.named_parameters()}
+        if not self.averaged:
+            yield
+            return
+        kept = {n: p.detach().clone() for n, p in self._learning()}
         self._put(self.averaged)
         try:
             yield
@@ -172,96 +188,90 @@ class Trainer:
 
     def _put(self, weights: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in self._learning():
                 parameter.copy_(weights[name])
 
     # --- the loop ------------------------------------------------------------------------------------------
 
-    def loader(self) -> Loader:
-        r = self.recipe
-        return Loader(
-            r.domain,
-            r.options,
-            grid=r.architecture.grid,
-            patch=r.architecture.patch,
-            seed=r.seed,
-            size=r.schedule.batch,
-            start=self.step,
-        )
-
     def run(self, *, steps: int = 0, decay: int = 0, validate: bool = True) -> None:
-        """Train until `steps` in all (0: for ever), or a branch of `decay` steps. SIGTERM and SIGINT end it cleanly."""
+        """Train until `steps` in all (0: as the recipe says, or for ever), or a branch of `decay` steps.
+
+        SIGTERM and SIGINT end it cleanly after the step, as a file named STOP in its folder does.
+        """
         stopping: list[int] = []
         old = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-        last = self.step + decay if decay else steps or self.recipe.schedule.steps
-        begun, saved, means = self.step, time.monotonic(), _Means()
-        r = self.recipe
-        every = r.evaluation.every
-        loader = self.loader()
+        plan, every = self.recipe.schedule, self.recipe.evaluation.every
+        end = self.job.steps()
+        last = self.step + decay if decay else steps or end
+        first = self.recipe.losses.vision_first if isinstance(self.recipe, Recipe) else 0
+        begun, saved, means = self.step, time.monotonic(), Means()
+        loader = self.job.batches(self.step)
         self.log(event="begin", step=self.step, parameters=sum(p.numel() for p in self.model.parameters()),
-                 bfloat16=self.native, decay=decay, pid=os.getpid())  # fmt: skip
+                 learning=sum(p.numel() for _, p in self._learning()), bfloat16=native_bfloat16(), decay=decay,
+                 processes=self.among.count, pid=os.getpid())  # fmt: skip
         self.model.train()
+        bar = Progress(self.recipe.name, self.step, last, quiet=not self.writes)
         try:
             for batch in loader:
                 if last and self.step >= last:
                     break
-                rate = min(1.0, (self.step + 1) / self.recipe.schedule.warmup)
+                rate = plan.rate(self.step, end)
                 if decay:
-                    rate = max(self.recipe.schedule.final, 1.0 - (self.step - begun) / decay)
+                    rate = max(plan.final, 1.0 - (self.step - begun) / decay)
                 means.add(self.take_step(batch, rate))
+                bar.show(self.step, means.values())
                 if self.step % 50 == 0 or self.step == last:
                     self.log(step=self.step, samples=self.samples, rate=round(rate, 4), **means.values())
-                if validate and self.step % every == 0 and self.step != last and self.step > r.losses.vision_first:
+                if validate and self.step % every == 0 and self.step != last and self.step > first:
                     self.validate()
                 if time.monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = time.monotonic()
                 if not self.threads and self.step % 20 == 0:
                     torch.set_num_threads(spare_threads())
-                if stopping or (self.out / "STOP").exists():
+                if self._told_to_stop(bool(stopping)):
                     break
-            if validate and decay:
+            if validate and (decay or (end and self.step >= end)):
                 self.validate()
         finally:
             loader.close()
+            bar.close()
             for number, handler in old.items():
                 signal.signal(number, handler)
         self.save()
         self.log(event="end", step=self.step, stopped=bool(stopping))
+        self._log.close()
+        self.among.wait()
 
-    def validate(self) -> dict[str, dict[str, float]]:
-        """Scores of the averaged weights on every validation set; keeps them in best.pt when they are the best yet."""
+    def _told_to_stop(self, signalled: bool) -> bool:
+        told = signalled or (self.out / "STOP").exists()
+        if self.among.count > 1:  # all stop after the same step, or those left would wait for ever
+            told = bool(self.among.total(torch.tensor([float(told)])).item())
+        return told
+
+    def validate(self) -> Scores:
+        """Scores of the averaged weights on every validation set; the job keeps them when they are the best yet."""
         plan = self.recipe.evaluation
-        if not hasattr(self, "_sets"):
-            self._sets = self.domain.validation(plan.count)
         began = time.process_time()
-        with self.averaged_weights(), self.autocast():
+        with self.averaged_weights():
             self.model.eval()
-            found = {
-                name: evaluate(self.model, self.domain, self.collate, samples, plan.max_tokens, self.tensors)
-                for name, samples in self._sets.items()
-            }
+            found = self.job.validate()
             self.model.train()
-        self._cpu_before -= time.process_time() - began  # the curve's x-axis is training alone
-        set_name, _, metric = plan.best.partition(".")
-        value = found[set_name][metric] * (1 if plan.higher else -1)
-        better = self.best is None or value > self.best
-        if better:
-            self.best = value
-            write_atomically(self.out / "best.pt", lambda p: torch.save(self._shippable(found), p))
+            set_name, _, metric = plan.best.partition(".")
+            value = float(found[set_name][metric]) * (1 if plan.higher else -1)
+            better = self.best is None or value > self.best
+            if better:
+                self.best = value
+                if self.writes:
+                    self.job.best(self.out, self._progress() | {"scores": found})
         self.log(event="validation", step=self.step, samples=self.samples, best=better, **found)
+        if self.writes:
+            plot(self.out, plan.best)
+        self._cpu_before -= time.process_time() - began  # the curve's x-axis is training alone
         return found
 
-    def _shippable(self, scores: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "averaged": self.averaged,
-            "recipe": dataclasses.asdict(self.recipe),
-            "vocabulary": self.collate.vocabulary,
-            "step": self.step,
-            "samples": self.samples,
-            "cpu": self.cpu_seconds(),
-            "scores": scores,
-        }
+    def _progress(self) -> dict[str, Any]:
+        return {"step": self.step, "samples": self.samples, "cpu": self.cpu_seconds()}
 
     def cpu_seconds(self) -> float:
         """CPU seconds spent on training in this folder, over all its sessions; evaluation not counted."""
@@ -269,38 +279,19 @@ class Trainer:
 
     def save(self) -> None:
         """Write state.pt atomically."""
-        state = self._shippable({}) | {
-            "model": self.model.state_dict(),
-            "auxiliary": self.auxiliary.state_dict(),
+        if not self.writes:
+            return
+        state = self.job.state() | self._progress()
+        state |= {
+            "averaged": self.averaged,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "best": self.best,
         }
-        write_atomically(self.out / "state.pt", lambda path: torch.save(state, path))
+        files.save(self.out / "state.pt", state)
 
     def log(self, **values: Any) -> None:
-        line = {"time": round(time.time(), 1), "cpu": round(self.cpu_seconds(), 1)} | values
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(_rounded(line)) + "\n")
-
-
-class _Means:
-    """Running means of the losses, each new value counting for a thirtieth."""
-
-    def __init__(self) -> None:
-        self._now: dict[str, float] = {}
-
-    def add(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._now[name] = value if name not in self._now else self._now[name] + (value - self._now[name]) / 30
-
-    def values(self) -> dict[str, float]:
-        return {name: round(value, 4) for name, value in self._now.items()}
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
+        """Append a line to the run's log."""
+        self._log.write({"time": round(time.time(), 1), "cpu": round(self.cpu_seconds(), 1)} | values)
 
 
 def _cpu_seconds() -> float:
@@ -316,22 +307,26 @@ def train(
     steps: int = 0,
     decay: int = 0,
     threads: int = 1,
+    among: Processes | None = None,
 ) -> Path:
-    """Train a recipe in a folder, going on from what is there; the folder of the result.
+    """Train a nano recipe in a folder, going on from what is there; the folder of the result.
 
     steps: stop at that step (0: the recipe's, or never). decay: instead make a branch of so many steps from the
     trunk's present state, in `branch-<step>` beside it; it takes the rate to almost nothing, for weights that ship.
     threads: of this process; 0 takes as many as the machine has to spare, looked at again every 20 steps.
+    Raises DP620 and DP621 for the recipe, DP627 when there is no trunk to branch from or the folder's state is damaged.
     """
     made = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     folder = Path(out)
     if decay:
-        state = torch.load(folder / "state.pt", weights_only=False)
+        if not (folder / "state.pt").exists():
+            raise DocpipeError("DP627", str(folder), "there is no state.pt to make a branch of")
+        state = files.load(folder / "state.pt")
         branch = folder / f"branch-{state['step']}"
         branch.mkdir(exist_ok=True)
         if not (branch / "state.pt").exists():
-            write_atomically(branch / "state.pt", lambda path: torch.save(state | {"best": None}, path))
+            files.save(branch / "state.pt", state | {"best": None})
         made = dataclasses.replace(made, schedule=dataclasses.replace(made.schedule, ema=0.99))
         folder = branch
-    Trainer(made, folder, threads=threads, resume=resume or bool(decay)).run(steps=steps, decay=decay)
+    Trainer(made, folder, threads=threads, resume=resume or bool(decay), among=among).run(steps=steps, decay=decay)
     return folder

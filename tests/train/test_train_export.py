@@ -31,7 +31,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer = Trainer(RECIPE, folder)
     from docpipe.train.batches import batches
 
-    for batch, _ in zip(batches(trainer.domain, trainer.collate, 1, 8), range(60), strict=False):
+    for batch, _ in zip(batches(trainer.job.domain, trainer.job.collate, 1, 8), range(60), strict=False):
         trainer.take_step(batch, 1.0)
     trainer.save()
     samples = Squares().validation(6)["held_out"] * 4

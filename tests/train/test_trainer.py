@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -10,18 +11,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from docpipe.errors import DocpipeError
+from docpipe.train import state
 from docpipe.train.architecture import Architecture, build
 from docpipe.train.batches import IGNORED, Collator, batches
 from docpipe.train.calibration import Judged, abstain_below, fit, rising_means, separation
 from docpipe.train.domains import domain
 from docpipe.train.growth import centred
+from docpipe.train.logs import Progress, read_log
 from docpipe.train.muon import orthogonalized
+from docpipe.train.plots import plot, series
 from docpipe.train.recipe import Evaluation, Losses, Recipe, Schedule, parse_recipe, read_recipe
 from docpipe.train.sample import Sample, vocabulary_of
 from docpipe.train.trainer import Trainer, train
@@ -223,7 +231,7 @@ def test_orthogonalized_brings_singular_values_to_one() -> None:
 
 @pytest.mark.parametrize("table", [{"schedule": {"batches": 3}}, {"wrong": 1}])
 def test_a_recipe_names_what_it_does_not_know(table: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"unknown (batches|wrong); there are"):
+    with pytest.raises(DocpipeError, match=r"unknown (batches|wrong); there are"):
         parse_recipe({"name": "x", "domain": "molecules"} | table)
 
 
@@ -235,7 +243,7 @@ def test_shipped_recipes_are_sound(name: str) -> None:
 
 
 def test_unknown_names_are_errors() -> None:
-    with pytest.raises(ValueError, match="no recipe named"):
+    with pytest.raises(DocpipeError, match="DP621 nothing"):
         read_recipe("nothing")
     with pytest.raises(ValueError, match="no such domain"):
         domain("nothing")
@@ -256,3 +264,111 @@ def test_calibration_rises_and_abstains() -> None:
     assert abstain_below([0.9, 0.8], [False, False]) == 1.01
     with pytest.raises(ValueError, match="too few"):
         fit(answers[:5])
+
+
+def test_accumulation_changes_nothing_but_memory(tmp_path: Path) -> None:
+    made = []
+    for parts in (1, 4):
+        recipe = dataclasses.replace(RECIPE, schedule=dataclasses.replace(RECIPE.schedule, accumulate=parts))
+        trainer = Trainer(recipe, tmp_path / str(parts))
+        trainer.job.native = False  # type: ignore[attr-defined]
+        losses = [trainer.take_step(batch, 1.0)["loss"] for batch, _ in zip(_batches(), range(3), strict=False)]
+        made.append((losses, {n: p.detach() for n, p in trainer.model.named_parameters()}))
+    (one, first), (four, second) = made
+    assert one == pytest.approx(four, abs=2e-3)
+    assert all((first[n] - second[n]).abs().mean() < 2e-3 for n in first)
+
+
+@pytest.fixture
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches made in this process: a worker's start would cost more than the run."""
+
+    class Here:
+        def __init__(self, source: Any, start: int) -> None:
+            self._batches = source(start)
+
+        def __iter__(self) -> Any:
+            return self._batches
+
+        def close(self) -> None:
+            """Nothing to end."""
+
+    monkeypatch.setattr("docpipe.train.nano.Loader", Here)
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_state_of_an_older_trainer_is_gone_on_with(tmp_path: Path) -> None:
+    """What runs wrote before there were jobs: the same keys, a recipe without the newer ones."""
+    train(RECIPE, tmp_path / "new", steps=6)
+    kept = torch.load(tmp_path / "new" / "state.pt", weights_only=True)
+    assert {"model", "auxiliary", "averaged", "optimizers", "best", "step", "samples", "cpu", "recipe"} <= kept.keys()
+    for key in ("accumulate", "shape", "betas", "epochs", "warmup_share"):
+        del kept["recipe"]["schedule"][key]
+    (tmp_path / "old").mkdir()
+    torch.save(kept | {"best": -0.5}, tmp_path / "old" / "state.pt")
+    for name in ("new", "old"):
+        train(RECIPE, tmp_path / name, steps=9)
+    one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("new", "old"))
+    assert all(torch.equal(one["model"][n], two["model"][n]) for n in one["model"])
+    parse_recipe(kept["recipe"])
+
+
+def test_a_state_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    torch.save({"step": Trap()}, tmp_path / "state.pt")
+    with pytest.raises(DocpipeError, match="DP627"):
+        state.load(tmp_path / "state.pt")
+    assert not (tmp_path / "sprung").exists()
+    with pytest.raises(TypeError, match="Trap cannot be kept"):
+        state.save(tmp_path / "other.pt", {"x": Trap()})
+    state.save(tmp_path / "plain.pt", {"a": np.float64(1.5), "b": (np.int64(2), [None, True])})
+    assert state.load(tmp_path / "plain.pt") == {"a": 1.5, "b": (2, [None, True])}
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_run_is_logged_and_drawn(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, schedule=dataclasses.replace(RECIPE.schedule, steps=20))
+    train(recipe, tmp_path)
+    lines = read_log(tmp_path)
+    losses, scores = series(lines)
+    assert [step for step, _ in losses["loss"]] == [20]
+    assert [step for step, _ in scores["held_out.exact"]] == [10, 20]
+    assert all(line["cpu"] >= 0 for line in lines)
+    first = (tmp_path / "curve.png").read_bytes()
+    assert plot(tmp_path, "held_out.exact") == tmp_path / "curve.png"
+    assert (tmp_path / "curve.png").read_bytes() == first
+    with Image.open(tmp_path / "curve.png") as drawn:
+        assert drawn.size == (800, 700)
+    if find_spec("tensorboard"):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+        assert [event.step for event in board.Scalars("held_out/exact")] == [10, 20]
+
+
+def test_a_torn_last_line_of_a_log_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 50, "loss": 2.0}\n{"step": 100, "lo')
+    assert series(read_log(tmp_path))[0] == {"loss": [(50, 2.0)]}
+    (tmp_path / "log.jsonl").unlink()
+    assert plot(tmp_path) is None
+
+
+def test_progress_tells_losses_and_time_left_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", written)
+    bar = Progress("squares", 5, 40)
+    bar.show(20, {"loss": 1.25})
+    bar.close()
+    assert "squares" in written.getvalue()
+    assert "20/40" in written.getvalue()
+    assert "loss 1.250" in written.getvalue()
+    monkeypatch.setattr(written, "isatty", lambda: False)
+    written.truncate(0)
+    quiet = Progress("squares", 5, 40)
+    quiet.show(20, {"loss": 1.25})
+    quiet.close()
+    assert not written.getvalue().strip("\0")

@@ -12,7 +12,10 @@ from docpipe.train.sample import Domain
 
 BUILT_IN = {
     "molecules": "docpipe.train.domains.molecules:Molecules",
+    "scenes": "docpipe.train.domains.scenes:Scenes",
     "scores": "docpipe.train.domains.scores:Scores",
+    "tables": "docpipe.train.domains.tables:Tables",
+    "text": "docpipe.train.domains.text:TextLines",
 }
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from docpipe.notation.groups import expand
 from docpipe.train.sample import Sample
 from docpipe.train.synth.molecules import Drawing, fonts_in, molecules
 from docpipe.train.synth.smiles_pool import Pool, read_smiles
@@ -42,7 +43,7 @@ LABELS = (
 )
 """Patch labels: elements and charge, bonds that leave an atom by order and octant, bonds' middles, stereo bonds."""
 
-_PIECES = re.compile(r"\[[^\]]*\]|Br|Cl|@@|.")
+_PIECES = re.compile(r"\[[^\]]*\]|<free\d+>|Br|Cl|@@|.")
 _INSIDE = re.compile("|".join(["@@", *sorted((*_ELEMENTS, *_AROMATIC), key=len, reverse=True), "."]))
 _OUTSIDE_ATOMS = frozenset(("B", "C", "N", "O", "P", "S", "F", "Cl", "Br", "I", "b", "c", "n", "o", "p", "s", "*"))
 
@@ -64,7 +65,7 @@ def tokenize(smiles: str) -> list[tuple[str, str]]:
                 else:
                     found.append((token, "after" if named else "before"))
             found.append(("]", "after"))
-        elif piece in _OUTSIDE_ATOMS:
+        elif piece in _OUTSIDE_ATOMS or piece.startswith("<free"):
             found.append((piece, "atom"))
         else:
             found.append((piece, "after" if piece.isdigit() or piece == "%" else "before"))
@@ -74,6 +75,7 @@ def tokenize(smiles: str) -> list[tuple[str, str]]:
     return found
 
 
+_LETTERS = re.compile("Br|Cl|Si|[CNOSFIPB]")
 _INDEX = {token: i for i, token in enumerate(VOCABULARY)}
 _LABEL = {label: i for i, label in enumerate(LABELS)}
 
@@ -106,8 +108,9 @@ def _marks(drawing: Drawing) -> Iterator[tuple[float, float, int]]:
         if label[-1] in "+-":
             yield x, y, _LABEL[label[-1]]
             label = label[:-1]
-        if label in _LABEL:
-            yield x, y, _LABEL[label]
+        # The letters of a group are marked one by one: what is seen there are a C and an O, not OMe.
+        for part in [label] if label in _LABEL else _LETTERS.findall(label):
+            yield x, y, _LABEL[part]
     for first, second, order, stereo in drawing.bonds:
         middle = (places[first] + places[second]) / 2
         yield float(middle[0]), float(middle[1]), _LABEL[f"middle{order}"]
@@ -122,6 +125,8 @@ def _marks(drawing: Drawing) -> Iterator[tuple[float, float, int]]:
 class Molecules:
     """Drawn molecules of `low` to `high` heavy atoms on `side` pixels.
 
+    habits: with letters for groups, circles, dashed bonds, captions and wear (synth.habits); groups are then answered
+    as the tokens of docpipe.notation.groups. low and high count the atoms behind the letters, too.
     smiles: list files or folders; fonts: a folder of TrueType files; both fall back to the environment variables
     DOCPIPE_SMILES and DOCPIPE_FONTS. real: a folder of real drawings with truth.tsv (path, smiles), else
     DOCPIPE_BENCH_DATA/molecules; validation on them is left out when there is none.
@@ -142,6 +147,7 @@ class Molecules:
         joined: float = 0.2,
         noise: float = 1.0,
         bond: tuple[float, float] = (12.0, 21.0),
+        habits: bool = False,
         smiles: Sequence[str] = (),
         fonts: str | None = None,
         real: str | None = None,
@@ -151,6 +157,7 @@ class Molecules:
             raise ValueError("no SMILES lists: give them as `smiles` or in the environment variable DOCPIPE_SMILES")
         self.side, self.noise, self.bond = side, noise, (float(bond[0]), float(bond[1]))
         self.low, self.high, self.native, self.joined = low, high, native, joined
+        self.habits = habits
         self._lists = read_smiles(places)
         folder = fonts or os.environ.get("DOCPIPE_FONTS")
         self.fonts = fonts_in(Path(folder) if folder else None)
@@ -163,7 +170,14 @@ class Molecules:
     def drawings(self, seed: int, start: int = 0, *, held_out: bool = False) -> Iterator[Drawing]:
         """The drawings behind `stream`, or those kept for validation."""
         return molecules(
-            self._pool(held_out), seed, start, side=self.side, fonts=self.fonts, bond=self.bond, noise=self.noise
+            self._pool(held_out),
+            seed,
+            start,
+            side=self.side,
+            fonts=self.fonts,
+            bond=self.bond,
+            noise=self.noise,
+            habits=self.habits,
         )
 
     def stream(self, seed: int, start: int = 0) -> Iterator[Sample]:
@@ -244,7 +258,7 @@ def score(samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, float]
     with rdBase.BlockLogs():
         for sample, answer in zip(samples, answers, strict=True):
             truth = Chem.MolFromSmiles(sample.truth)
-            read = Chem.MolFromSmiles(answer) if answer else None
+            read = Chem.MolFromSmiles(expand(answer)) if answer else None
             valid.append(read is not None)
             right = read is not None and Chem.MolToSmiles(read) == Chem.MolToSmiles(truth)
             exact.append(right)

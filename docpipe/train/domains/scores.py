@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from docpipe.models.strips import fold, folded_place
 from docpipe.notation.kern_tokens import VOCABULARY, decode, split
 from docpipe.notation.staff import Alterations, Change, Measure
+from docpipe.train.calibration import Judged
 from docpipe.train.sample import Sample
 from docpipe.train.synth.scores import LABELS, Strip, strips, systems
 
@@ -40,6 +43,8 @@ class Scores:
     """Strips of generated piano music and single staves. No score that someone wrote is in it.
 
     plain: the share of easy systems. noise: of prints that are worn. side: of the folded strip; 160 is the only one.
+    real: a folder of folders with scanned systems as PNG beside their **kern, else DOCPIPE_BENCH_DATA/scores; for
+    calibration alone.
     """
 
     name = "scores"
@@ -48,10 +53,12 @@ class Scores:
     """With a blank after each, so that an answer's text tells its tokens apart (kern_tokens.split)."""
     labels = LABELS
 
-    def __init__(self, side: int = 160, *, plain: float = 0.25, noise: float = 1.0) -> None:
+    def __init__(self, side: int = 160, *, plain: float = 0.25, noise: float = 1.0, real: str | None = None) -> None:
         if side != 160:
             raise ValueError("a strip folds into 160 x 160 pixels")
         self.plain, self.noise = plain, noise
+        data = os.environ.get("DOCPIPE_BENCH_DATA")
+        self.real = Path(real) if real else Path(data) / "scores" if data else None
 
     def stream(self, seed: int, start: int = 0) -> Iterator[Sample]:
         block, skip = divmod(start, PER_BLOCK)
@@ -80,6 +87,12 @@ class Scores:
             if len(out) >= count:
                 return {"held_out": out[:count]}
         return {"held_out": out}
+
+    def judged(self, folder: Path, count: int) -> dict[str, list[Judged]]:
+        """Whole systems as the engine reads them with the checkpoint in a folder, and whether they are nearly right."""
+        from docpipe.train.score_systems import judged_systems
+
+        return judged_systems(folder, count, self.real, self.noise)
 
     def score(self, samples: Sequence[Sample], answers: Sequence[tuple[str, ...]]) -> dict[str, float]:
         truths = [tuple(split("".join(sample.target))) for sample in samples]

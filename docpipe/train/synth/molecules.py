@@ -11,14 +11,31 @@ import io
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from docpipe.notation.groups import GROUPS, expand
+from docpipe.train.synth.condense import condensed, group_of, labelled, tokens_of
 from docpipe.train.synth.degrade import bilevel, border_ink, degrade
+from docpipe.train.synth.habits import (
+    PLAIN,
+    Habits,
+    aromatic,
+    captioned,
+    draw_circles,
+    dressed,
+    random_habits,
+    ring_bonds,
+    ringed,
+    sheared,
+    with_hydrogens,
+    with_stereo,
+    worn,
+)
 from docpipe.train.synth.indigo import indigo_drawing, indigo_errors
 from docpipe.train.synth.smiles_pool import Pool
 
@@ -48,6 +65,7 @@ class Style:
     scan: bool
     enlarged: int
     renderer: str = "rdkit"
+    habits: Habits = PLAIN
 
 
 @dataclass(frozen=True)
@@ -56,7 +74,9 @@ class Drawing:
 
     pixels: uint8 [side, side], grey. smiles: canonical, with the stereo that the drawing shows. written: the
     image-ordered Kekulé SMILES; order: atom index of each atom as written. places: float32 [atoms, 2], x and y in
-    pixels. bonds: (atom, atom, order 1 to 3, 0 none / 1 wedge / 2 hash). labels: element with charge, by atom.
+    pixels. bonds: (atom, atom, order 1 to 3, 0 none / 1 wedge / 2 hash). labels: element with charge, by atom. A group
+    drawn as letters is one atom, labelled with them and written as a token (docpipe.notation.groups); rings with a
+    circle are written aromatic, their bonds are of order 1.
     """
 
     pixels: np.ndarray
@@ -102,18 +122,18 @@ def random_style(rng: random.Random, fonts: Sequence[str], bond: tuple[float, fl
     )
 
 
-def image_ordered(mol: Mol, places: np.ndarray) -> tuple[str, tuple[int, ...]]:
+def image_ordered(mol: Mol, places: np.ndarray, *, kekule: bool = True) -> tuple[str, tuple[int, ...]]:
     """The Kekulé SMILES that follows the picture, and the atoms' indices in the order written.
 
-    mol: kekulized, no explicit hydrogens. places: [atoms, 2] in pixels, y down.
+    mol: no explicit hydrogens. places: [atoms, 2] in pixels, y down. kekule: False writes what is aromatic as such.
     """
     from rdkit import Chem
 
     ranks = np.argsort(places[:, 0] + SLANT * places[:, 1], kind="stable").tolist()
     turned = Chem.RenumberAtoms(mol, ranks)
-    written = Chem.MolToSmiles(turned, canonical=False, kekuleSmiles=True, rootedAtAtom=0)
+    written = Chem.MolToSmiles(turned, canonical=False, kekuleSmiles=kekule, rootedAtAtom=0)
     said = turned.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]
-    return written, tuple(ranks[i] for i in said)
+    return tokens_of(written), tuple(ranks[i] for i in said)
 
 
 def laid_out(mol: Mol, style: Style, rng: random.Random) -> Mol:
@@ -143,13 +163,22 @@ def laid_out(mol: Mol, style: Style, rng: random.Random) -> Mol:
     return mol
 
 
-def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.Image, np.ndarray, Mol] | None:
-    """The molecule on a white square of `side` pixels; the image, the atoms' pixels and the molecule as drawn.
+Rings = tuple[tuple[int, ...], ...]
+
+
+def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.Image, np.ndarray, Mol, Rings] | None:
+    """The molecule on a white square of `side` pixels; the image, the atoms' pixels, the molecule as drawn and its
+    rings with a circle.
 
     None when it does not fit at nine tenths of the smallest bond length that the style stands for.
     """
     from rdkit.Chem.Draw import rdMolDraw2D
 
+    habits = style.habits
+    if habits.stereo:
+        mol = with_stereo(mol, habits.stereo, rng)
+    if habits.groups:
+        mol = condensed(mol, rng, habits.groups)
     mol = laid_out(mol, style, rng)
     at = mol.GetConformer().GetPositions()[:, :2]
     bonds = [np.linalg.norm(at[b.GetBeginAtomIdx()] - at[b.GetEndAtomIdx()]) for b in mol.GetBonds()]
@@ -158,24 +187,35 @@ def draw(mol: Mol, style: Style, side: int, rng: random.Random) -> tuple[Image.I
     bond = min(style.bond, (side - 6) / (extent + 2.2 * style.font_ratio))
     if bond < 10.5:
         return None
-    shown = rdMolDraw2D.PrepareMolForDrawing(
-        mol, kekulize=False, addChiralHs=style.chiral_hydrogens, wedgeBonds=True, forceCoords=False
-    )
     atoms = mol.GetNumAtoms()
-    if style.renderer == "indigo" and atoms > 1:
-        found = indigo_drawing(shown, style, bond, side)
+    shown = rdMolDraw2D.PrepareMolForDrawing(
+        with_hydrogens(mol, habits.hydrogens, rng),
+        kekulize=False,
+        addChiralHs=style.chiral_hydrogens,
+        wedgeBonds=True,
+        forceCoords=False,
+    )
+    rings = ringed(shown) if habits.circles else ()
+    # Indigo sets letters of a group at another scale than the bare skeleton by which atoms are found again.
+    lettered = habits.me or any(group_of(atom) is not None for atom in mol.GetAtoms())
+    indigo = style.renderer == "indigo" and atoms > 1 and not lettered
+    seen = shown if habits is PLAIN else dressed(labelled(shown), habits, rings, indigo=indigo)
+    if indigo:
+        found = indigo_drawing(seen, style, bond, side)
         if found is None:
             return None
         image, places = found
     else:
-        image, places = _rdkit_drawing(shown, style, bond, side)
+        image, places = _rdkit_drawing(seen, style, bond, side, rings)
     places = places[:atoms]
     if places.min() < 1 or places.max() > side - 1 or _touches_border(np.asarray(image)):
         return None
-    return image, places, shown
+    return image, places, shown, rings
 
 
-def _rdkit_drawing(shown: Mol, style: Style, bond: float, side: int) -> tuple[Image.Image, np.ndarray]:
+def _rdkit_drawing(
+    shown: Mol, style: Style, bond: float, side: int, rings: Rings = ()
+) -> tuple[Image.Image, np.ndarray]:
     from rdkit.Chem.Draw import rdMolDraw2D
 
     scale = style.enlarged
@@ -196,6 +236,7 @@ def _rdkit_drawing(shown: Mol, style: Style, bond: float, side: int) -> tuple[Im
     if not style.colour:
         options.useBWAtomPalette()
     drawer.DrawMolecule(shown)
+    draw_circles(drawer, rings)
     drawer.FinishDrawing()
     image = Image.open(io.BytesIO(drawer.GetDrawingText())).convert("L")
     spots = [drawer.GetDrawCoords(i) for i in range(shown.GetNumAtoms())]
@@ -234,7 +275,7 @@ def drawn(mol: Mol, style: Style, side: int, rng: random.Random, noise: float = 
             return None
         if made is None:
             return None
-        image, places, shown = made
+        image, places, shown, rings = made
         plain = Chem.RemoveHs(shown) if shown.GetNumAtoms() != len(places) else shown
         if plain.GetNumAtoms() != len(places):
             return None
@@ -242,41 +283,54 @@ def drawn(mol: Mol, style: Style, side: int, rng: random.Random, noise: float = 
             image = bilevel(image, side, rng)
         elif image.width != side:
             image = image.resize((side, side), Image.Resampling.BOX)
-        pixels, places = shifted(np.asarray(image), places, rng)
-        written, order = image_ordered(plain, places)
-        back = Chem.MolFromSmiles(written)
+        pixels, habits = np.asarray(image), style.habits
+        if habits.shear or habits.stretch != 1.0:
+            pixels, places = sheared(pixels, places, habits)
+            if _touches_border(pixels):
+                return None
+        pixels, places = shifted(pixels, places, rng)
+        written, order = image_ordered(aromatic(plain, rings) if rings else plain, places, kekule=not rings)
+        back = Chem.MolFromSmiles(expand(written))
         if back is None:
             return None
         truth = Chem.MolToSmiles(back)
-        again = Chem.MolFromSmiles(Chem.MolToSmiles(plain))
+        again = Chem.MolFromSmiles(expand(tokens_of(Chem.MolToSmiles(plain))))
         if again is None or Chem.MolToSmiles(again) != truth:
             return None
     if rng.random() < 0.1 * noise:
         pixels = border_ink(pixels, rng, side // 40)
+    if habits.caption:
+        pixels = captioned(pixels, habits.caption, style.font, rng)
     pixels = degrade(pixels, rng, noise)
+    if habits.worn:
+        pixels = worn(pixels, habits.worn * noise, rng)
     return Drawing(
         pixels=np.ascontiguousarray(pixels),
         smiles=truth,
         written=written,
         order=order,
         places=places,
-        bonds=tuple(_bonds(shown, len(places))),
+        bonds=tuple(_bonds(shown, len(places), ring_bonds(shown, rings))),
         labels=tuple(_label(shown.GetAtomWithIdx(i)) for i in range(len(places))),
         style=style,
     )
 
 
-def _bonds(mol: Mol, atoms: int) -> Iterator[tuple[int, int, int, int]]:
+def _bonds(mol: Mol, atoms: int, circled: frozenset[int]) -> Iterator[tuple[int, int, int, int]]:
     from rdkit import Chem
 
     kinds = {Chem.BondDir.BEGINWEDGE: 1, Chem.BondDir.BEGINDASH: 2}
     for bond in mol.GetBonds():
         ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
         if max(ends) < atoms:
-            yield *ends, min(3, max(1, round(bond.GetBondTypeAsDouble()))), kinds.get(bond.GetBondDir(), 0)
+            order = 1 if bond.GetIdx() in circled else min(3, max(1, round(bond.GetBondTypeAsDouble())))
+            yield *ends, order, kinds.get(bond.GetBondDir(), 0)
 
 
 def _label(atom: Any) -> str:
+    group = group_of(atom)
+    if group is not None:
+        return GROUPS[group].labels[0][0]
     charge = atom.GetFormalCharge()
     return str(atom.GetSymbol()) + ("+" if charge > 0 else "-" if charge < 0 else "")
 
@@ -290,16 +344,21 @@ def molecules(
     fonts: Sequence[str] = ("",),
     bond: tuple[float, float] = (12.0, 21.0),
     noise: float = 1.0,
+    habits: bool = False,
 ) -> Iterator[Drawing]:
     """Drawings number `start` and on, endlessly; number i depends on (pool, seed, i) alone.
 
     side: pixels of the square image. bond: range of bond lengths in pixels. noise: 0 clean to 1 as bad as real scans.
+    habits: with letters for groups, circles, dashes, captions and wear (`Habits`); without, no drawing has any.
     """
     index = start
     while True:
         rng = random.Random(f"molecules:{seed}:{index}")
         while True:
-            made = drawn(pool.draw(rng), random_style(rng, fonts, bond), side, rng, noise)
+            mol, style = pool.draw(rng), random_style(rng, fonts, bond)
+            if habits:
+                style = replace(style, habits=random_habits(rng), atom_numbers=rng.random() < 0.03)
+            made = drawn(mol, style, side, rng, noise)
             if made is not None:
                 break
         yield made

@@ -1,0 +1,153 @@
+"""Lines of text as the trainer sees them: one or two short lines on a folded strip -> their characters.
+
+A strip is two patches high, its patches laid out column by column (models.preprocess.strip_columns): the order of the
+image tokens is then the order of reading.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+
+from docpipe.metrics.cer import cer
+from docpipe.models.preprocess import Frame, strip_columns
+from docpipe.train.sample import Sample
+from docpipe.train.synth import wording
+from docpipe.train.synth.faces import faces_in
+from docpipe.train.synth.text import Text, line, set_lines
+
+LETTERS = (
+    " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+    "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŠšŽžŒœ£€¥§°±²³µ¶·×÷«»¿¡–—‘’“”„†‡•…‰−Ω"
+)
+"""Content tokens: printable ASCII, western European letters, the signs of print. The newline is a special token."""
+
+MOST = 28
+"""Letters of a line. On 512 x 32 pixels a letter then has 18 pixels of width, or the line is lower than the strip."""
+
+
+class TextLines:
+    """Lines of at most `longest` letters, a fifth of them two short ones.
+
+    side, patch: of the folded square, of 2 * patch pixels height before. fonts: a folder, else DOCPIPE_FONTS, else
+    Pillow's own face. noise: 0 clean to 1 as worn as scans.
+    """
+
+    name = "text"
+    prompts = ("text",)
+    vocabulary = tuple(LETTERS)
+    labels = tuple(LETTERS)
+    """Which letters have their middle in a patch."""
+
+    def __init__(
+        self, side: int = 128, *, patch: int = 16, longest: int = MOST, noise: float = 0.6, fonts: str | None = None
+    ) -> None:
+        self.side, self.patch, self.longest, self.noise = side, patch, longest, noise
+        self.faces = faces_in(fonts)
+
+    def stream(self, seed: int, start: int = 0) -> Iterator[Sample]:
+        index = start
+        while True:
+            yield self.sample(seed, index)
+            index += 1
+
+    def sample(self, seed: int, index: int, part: str = "train") -> Sample:
+        """Sample number `index`."""
+        rng = random.Random(f"text lines:{part}:{seed}:{index}")
+        chosen = rng.choice(self.faces)
+        count = 2 if rng.random() < 0.2 else 1
+        lines = [self._line(rng, self.longest // count) for _ in range(count)]
+        size = round(rng.uniform(14, 30))
+        made = set_lines(
+            lines, chosen, size, rng, noise=self.noise, turn=rng.gauss(0, 0.4) if rng.random() < 0.3 else 0.0,
+            margin=(0.02, 0.25),
+        )  # fmt: skip
+        return self.sample_of(made)
+
+    def _line(self, rng: random.Random, longest: int) -> str:
+        while True:
+            said = line(rng, "latin") if rng.random() < 0.75 else wording.numeric(rng)()
+            said = "".join(c for c in said if c in _KNOWN)
+            if len(said) > longest:
+                words = said.split(" ")
+                first = rng.randrange(len(words))
+                said = " ".join(words[first:])[:longest]
+            if said := said.strip():
+                return said
+
+    def sample_of(self, made: Text) -> Sample:
+        """Set lines as a training sample."""
+        frame = Frame(self.side, self.patch, {"height": 2.0 * self.patch})
+        pixels = np.asarray(strip_columns(Image.fromarray(made.pixels), frame).convert("L"))
+        places = self._places(made)
+        target = tuple(made.text)
+        points = np.full((len(target), 2), np.nan, np.float32)
+        marks = []
+        for i, (letter, place) in enumerate(zip(target, places, strict=True)):
+            if place is not None:
+                points[i] = self.folded(*place)
+                if letter != " ":
+                    marks.append((float(points[i, 0]), float(points[i, 1]), _KNOWN[letter]))
+        return Sample(
+            pixels=pixels,
+            prompt="text",
+            target=target,
+            points=points,
+            marks=tuple(marks),
+            truth=made.text,
+            slices={"lines": made.text.count("\n") + 1, "letters": len(made.text)},
+        )
+
+    def _places(self, made: Text) -> list[tuple[float, float] | None]:
+        """The middle of each letter on the strip, by the share of its word that comes before it; None for newlines."""
+        height, width = made.pixels.shape
+        across, tall = self.side * self.side / (2 * self.patch), 2 * self.patch
+        scale = min(across / width, tall / height)
+        down = (tall - round(height * scale)) // 2
+        found: list[tuple[float, float] | None] = []
+        boxes = iter(made.words)
+        for row, text in enumerate(made.text.split("\n")):
+            if row:
+                found.append(None)
+            for column, word in enumerate(text.split(" ")):
+                if column:
+                    found.append(found[-1])  # a blank is read where the letter before it stands
+                if not word:
+                    continue
+                _, (x0, y0, x1, y1) = next(boxes)
+                for k in range(len(word)):
+                    found.append(((x0 + (x1 - x0) * (k + 0.5) / len(word)) * scale, (y0 + y1) / 2 * scale + down))
+        return found
+
+    def folded(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the strip lies in the square."""
+        patch, across = self.patch, self.side // self.patch
+        x = min(max(x, 0.0), self.side * across / 2 - 0.01)
+        y = min(max(y, 0.0), 2 * patch - 0.01)
+        column, row = int(x // patch), int(y // patch)
+        k = column * 2 + row
+        return (k % across) * patch + x - column * patch, (k // across) * patch + y - row * patch
+
+    def validation(self, count: int) -> dict[str, list[Sample]]:
+        """Lines from another seed space; short ones may occur in training, too, as they do on pages."""
+        return {"held_out": [self.sample(0, i, "held out") for i in range(count)]}
+
+    def score(self, samples: Sequence[Sample], answers: Sequence[tuple[str, ...]]) -> dict[str, float]:
+        """cer: edits over letters of all samples. exact: the share without one. exact_1, exact_2: by lines."""
+        edits = letters = 0.0
+        exact: dict[str, list[float]] = {"exact": [], "exact_1": [], "exact_2": []}
+        for sample, answer in zip(samples, answers, strict=True):
+            said = "".join(answer)
+            edits += cer(said, sample.truth) * len(sample.truth)
+            letters += len(sample.truth)
+            right = float(said == sample.truth)
+            exact["exact"].append(right)
+            exact[f"exact_{sample.slices['lines']}"].append(right)
+        means = {name: float(np.mean(values)) for name, values in exact.items() if values}
+        return {"cer": edits / max(1.0, letters)} | means
+
+
+_KNOWN = {letter: i for i, letter in enumerate(LETTERS)}

@@ -7,17 +7,21 @@ Two sources of one stem get two folders. A folder's document.json is there only 
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from docpipe.document import Page, Status
+from docpipe.document import Page
 from docpipe.export import export
+from docpipe.export.atomic import sync_folder, unwritable
 from docpipe.export.json import DOCUMENT, MANIFEST, DocumentWriter, StoredDocument, write_manifest
 from docpipe.run.runner import DocumentRun
+from docpipe.source import SourceRef
 from docpipe.stages.structure import with_ranks
 
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
@@ -35,6 +39,10 @@ def folder_names(sources: Sequence[Path]) -> list[str]:
     return names
 
 
+STAGED = ".document.json.new"
+"""Where a document waits, finished, until all that is made of it is written, too."""
+
+
 def write_run(
     run: DocumentRun,
     folder: Path,
@@ -42,13 +50,15 @@ def write_run(
     formats: Iterable[str] = (),
     options: dict[str, Any] | None = None,
     watch: Callable[[Page], None] = lambda _: None,
-) -> Status:
-    """Work through a document's pages and write its folder. formats: exports beside document.json.
+) -> list[str]:
+    """Work through a document's pages and write its folder: document.json comes last, when all else is there.
 
-    Pages wait in an unnamed temporary file until the document's heading levels are known. Raises DP401 when the
-    folder cannot be written, DP402 when a page does not meet the schema even as a failed one.
+    formats: exports beside document.json. Returns the names of the files written, relative to the folder. Pages wait in
+    an unnamed temporary file until the document's heading levels are known. Raises DP401 when the folder cannot be
+    written, DP402 when a page does not meet the schema even as a failed one.
     """
-    with DocumentWriter(folder / DOCUMENT, run.info) as writer, tempfile.TemporaryFile() as waiting:
+    staged = folder / STAGED
+    with DocumentWriter(staged, run.info) as writer, tempfile.TemporaryFile() as waiting:
         for page in run.pages():
             pickle.dump(page, waiting, pickle.HIGHEST_PROTOCOL)
             watch(page)
@@ -58,7 +68,47 @@ def write_run(
             writer.append(with_ranks(pickle.load(waiting), ranks))
         writer.finish(run.status, run.errors, run.metadata)
     write_manifest(run.manifest(options or {}), folder / MANIFEST)
-    document = StoredDocument(folder)
+    written = write_formats(staged, formats, run.ref)
+    with unwritable(folder):
+        os.replace(staged, folder / DOCUMENT)
+        sync_folder(folder)
+    return [DOCUMENT, MANIFEST, *written]
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Exports look at the source's pages, and MuPDF must not be called from two threads at once."""
+
+
+def write_formats(document: Path, formats: Iterable[str], source: SourceRef) -> list[str]:
+    """Write exports of a document that lies in its folder; the names of the files, relative to it. Raises DP401."""
+    folder, stored, paths = document.parent, StoredDocument(document), []
     for name in formats:
-        export(document, name, folder, source=run.ref)
-    return run.status
+        with _ONE_AT_A_TIME:
+            paths += export(stored, name, folder, source=source)
+    return list(dict.fromkeys(path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)))
+
+
+def clear(folder: Path, names: Iterable[str]) -> None:
+    """Take away what an earlier run wrote of another document or with other settings, document.json first.
+
+    names: the files of that run. What a killed run left half written goes, too; any other file stays. Raises DP401.
+    """
+    if not folder.is_dir():
+        return
+    with unwritable(folder):
+        (folder / DOCUMENT).unlink(missing_ok=True)
+        root = folder.resolve()
+        for name in names:
+            path = folder / name
+            if root in path.resolve().parents:
+                path.unlink(missing_ok=True)
+        clear_leftovers(folder)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Take away what a killed run left half written. Raises DP401."""
+    if not folder.is_dir():
+        return
+    with unwritable(folder):
+        for part in (*folder.glob(".*.part"), *folder.glob("*/.*.part"), folder / STAGED):
+            part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from functools import cache
@@ -51,6 +52,22 @@ def cpu_facts() -> dict[str, str | int | list[str]]:
     flags = set(told.get("flags", told.get("Features", "")).split())
     facts["features"] = [name for name in _TELLING if name in flags]
     return facts
+
+
+LEAST_MEMORY = 8 << 30
+"""Address space that a worker is given on the smallest machine: libraries reserve more of it than they use."""
+
+
+@cache
+def memory_of_machine() -> int | None:
+    """Bytes of memory that this machine, or the container on it, has; None where that cannot be told."""
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        size = min(size, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    return max(size, LEAST_MEMORY)
 
 
 def _usable() -> int:

@@ -38,6 +38,8 @@ def look(at: Look) -> Opening:
         return _look(at)
     except DocpipeError:
         raise
+    except MemoryError as error:
+        raise DocpipeError("DP504", at.ref.name, str(error)) from error
     except Exception as error:  # MuPDF raises a dozen types for damaged files
         raise DocpipeError("DP103", at.ref.name, str(error).split("\n")[0]) from error
 

@@ -7,16 +7,15 @@ have. Memory is bounded by the pages in flight.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from docpipe.document import ErrorItem, Metadata, Page, SourceInfo, Status
-from docpipe.errors import DocpipeError
 from docpipe.manifest import Manifest, PageTrace
 from docpipe.pipeline import Pipeline, composed
 from docpipe.run.machine import cpu_facts, library_versions, python_version, version
-from docpipe.run.opening import Look, look
+from docpipe.run.opening import Look, Opening, look
 from docpipe.run.pages import chunks, sheets_of
 from docpipe.run.pool import Pool
 from docpipe.run.worker import Finished, Job, finished
@@ -27,9 +26,27 @@ from docpipe.stages.summary import Summary
 CHUNK = 16
 """Pages a worker takes at a time: enough to fill batches, few enough that two workers end together."""
 
+LEAST = 4
+"""The fewest pages worth a job of their own where a document is shared among workers."""
 
 DEADLINE = 100.0
-"""Seconds without a page read after which a document is given up, with what is done."""
+"""Seconds of work without a page read after which a document is given up, with what is done."""
+
+
+class PageLog(Protocol):
+    """Keeps the pages of one document that are done, so that a run that was cut goes on from them."""
+
+    def kept(self) -> set[int]:
+        """The numbers of the pages it has."""
+        ...
+
+    def page(self, number: int) -> Finished | None:
+        """One of them; None when it cannot be read after all."""
+        ...
+
+    def keep(self, pages: Sequence[Finished]) -> None:
+        """Take in pages, told as soon as they are done, in whatever order."""
+        ...
 
 
 class DocumentRun:
@@ -43,41 +60,49 @@ class DocumentRun:
         wanted: str | None = None,
         pool: Pool | None = None,
         deadline: float = DEADLINE,
+        opening: Opening | None = None,
+        log: PageLog | None = None,
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the first look at the source. wanted: page range; others are skipped. pool: the workers that open it and
-        work on its pages; without one all is done in this process, where nothing can be killed. deadline: seconds
-        without a page read after which the pages left are given up.
+        work on its pages; without one all is done in this process, where nothing can be killed. deadline: seconds of
+        work without a page read after which the pages left are given up. opening: what an earlier look at the same
+        file found. log: the pages that are done already, and where finished ones are kept. stop: called every now and
+        then while workers are waited for; what it raises ends the run.
 
         Raises DocpipeError when the source cannot be opened (DP101 to DP112) or the range is not one (DP204).
         """
-        self.pipeline, self._pool, self._deadline = pipeline, pool, deadline
+        self.pipeline, self._pool, self._deadline, self.log = pipeline, pool, deadline, log
+        self._stop = stop
         self._began, self._started = time.monotonic(), datetime.now(UTC)
         self.ref = ref
-        asked = Look(ref, wanted)
-        self._opening = pool.look(asked) if pool is not None else look(asked)
-        self.info: SourceInfo = self._opening.info
+        if opening is None:
+            asked = Look(ref, wanted)
+            opening = pool.look(asked) if pool is not None else look(asked)
+        self.opening = opening
+        self.info: SourceInfo = opening.info
         self._summary = Summary(pipeline.front_matter)
         self._traces: list[PageTrace] = []
         self._errors: list[ErrorItem] = []
         self._models: dict[str, str] = {}
         self._done = 0
-        self._progress_at = time.monotonic()
 
     # --- pages ---------------------------------------------------------------------------------------------
 
     def pages(self) -> Iterator[Page]:
         """Every page of the source in order, skipped ones among them. What failed says why; none is missing."""
-        skipped = {page.number: page for page in self._opening.skipped}
+        skipped = {page.number: page for page in self.opening.skipped}
         results = self._results()
         for number in range(1, self.page_count + 1):
             page = skipped[number] if number in skipped else next(results)
             self._note(page)
             yield page
-        close_source(self.ref)
+        if self._pool is None or self.pipeline.file is None:  # else nothing was opened here
+            close_source(self.ref)
 
     def _results(self) -> Iterator[Page]:
         """The wanted pages, finished."""
-        statistics = self._opening.statistics
+        statistics = self.opening.statistics
 
         def sheets(made: Iterator[Finished]) -> Iterator[Sheet]:
             for result in made:
@@ -88,23 +113,32 @@ class DocumentRun:
             yield sheet.page
 
     def _worked(self) -> Iterator[Finished]:
-        """The wanted pages after the page stages, in order."""
-        opening, file = self._opening, self.pipeline.file
-        if self._pool is None or file is None:
-            sheets = sheets_of(self.ref, opening.wanted, opening.statistics)
-            yield from (finished(sheet) for sheet in composed(self.pipeline.page_stages, sheets))
-            return
-        jobs = [Job(self.ref, numbers, opening.statistics, file) for numbers in chunks(opening.wanted, CHUNK)]
-        for result in self._pool.run(jobs, self._stalled):
-            if result.page.status != "failed":
-                self._progress_at = time.monotonic()
-            yield result
+        """The wanted pages after the page stages, in order: those of the log, and the others as they are finished."""
+        wanted, log = self.opening.wanted, self.log
+        kept = log.kept() if log is not None else set()
+        made = self._made([number for number in wanted if number not in kept])
+        for number in wanted:
+            if number not in kept:
+                yield next(made)
+            elif log is not None:
+                yield log.page(number) or next(self._made([number]))
 
-    def _stalled(self) -> DocpipeError | None:
-        """Why the document is given up, when no page of it has been read for too long."""
-        if time.monotonic() - self._progress_at < self._deadline:
-            return None
-        return DocpipeError("DP503", self.ref.name, f"{self._deadline:g} s without a page read")
+    def _made(self, numbers: Sequence[int]) -> Iterator[Finished]:
+        """Pages run through the page stages, here or in workers, in order; the log is told of each at once."""
+        statistics, file, log = self.opening.statistics, self.pipeline.file, self.log
+        if not numbers:
+            return
+        if self._pool is None or file is None:
+            for sheet in composed(self.pipeline.page_stages, sheets_of(self.ref, numbers, statistics)):
+                done = finished(sheet)
+                if log is not None:
+                    log.keep([done])
+                yield done
+            return
+        size = min(CHUNK, max(LEAST, -(-len(numbers) // self._pool.workers)))
+        jobs = [Job(self.ref, part, statistics, file) for part in chunks(numbers, size)]
+        keep = log.keep if log is not None else lambda _: None
+        yield from self._pool.run(jobs, self._deadline, keep, self._stop)
 
     def _note(self, page: Page) -> None:
         self._summary.add(page)
@@ -119,7 +153,7 @@ class DocumentRun:
     @property
     def page_count(self) -> int:
         """How many pages the source has, those left out among them."""
-        return len(self._opening.wanted) + len(self._opening.skipped)
+        return len(self.opening.wanted) + len(self.opening.skipped)
 
     # --- what is said at the end ---------------------------------------------------------------------------
 
@@ -143,7 +177,7 @@ class DocumentRun:
     @property
     def metadata(self) -> Metadata:
         """What is known of the document as a whole."""
-        return self._summary.metadata(self._opening.metadata)
+        return self._summary.metadata(self.opening.metadata)
 
     def manifest(self, options: dict[str, Any]) -> Manifest:
         """Versions, settings, machine, checkpoints and timings of this run. options: the settings it was asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,9 @@ Stage = Callable[[Iterator[Sheet]], Iterator[Sheet]]
 Maker = TypeVar("Maker", bound=Callable[..., Stage])
 
 _log = logging.getLogger(__name__)
+
+_ALLOCATION = re.compile(r"\b(malloc|calloc|realloc|bad_alloc|bad allocation|(can.t|failed to) alloc)\b", re.IGNORECASE)
+"""How native libraries say that they were given no memory."""
 
 
 def in_order(maker: Maker) -> Maker:
@@ -36,7 +40,7 @@ def failed(sheet: Sheet, error: Exception) -> Sheet:
     if not isinstance(error, DocpipeError):
         _log.debug("page %s of %s", sheet.page.number, sheet.ref.name, exc_info=error)
         where = f"{sheet.ref.name} page {sheet.page.number}"
-        code = "DP504" if isinstance(error, MemoryError) else "DP505"
+        code = "DP504" if isinstance(error, MemoryError) or _ALLOCATION.search(str(error)) else "DP505"
         error = DocpipeError(code, where, f"{type(error).__name__}: {error}")
     page = sheet.page.model_copy(update={"status": "failed", "error": error.item(page=sheet.page.number)})
     return replace(sheet, page=page)

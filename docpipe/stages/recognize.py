@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from docpipe.document import Content, Finding, Origin, PictureContent, Reading, Region, Verdict
+from docpipe.checks.generated import guarded, with_guards
+from docpipe.document import Content, Finding, Origin, PictureContent, Reading, Region, Verdict, canonical
 from docpipe.engines.base import Answer, Engine, Request
 from docpipe.engines.catalogue import EngineName
 from docpipe.engines.catalogue import engine as make_engine
-from docpipe.errors import DocpipeError
 from docpipe.sheet import Sheet
+from docpipe.stages.answers import answers
 from docpipe.stages.base import Stage, failed, is_open, timed
 from docpipe.tasks import Task, TaskName, get_task, task_names
 
@@ -43,14 +44,18 @@ class Reader:
         """For each request the reading taken, and the others that were made of it."""
         made: list[list[Reading]] = [[] for _ in requests]
         notes: list[list[Finding]] = [[] for _ in requests]
+        unsure: list[list[Reading]] = [[] for _ in requests]
         pending = list(range(len(requests)))
         for engine in self.engines:
             if not pending or not engine.can_read(self.task):
                 continue
-            answers = _answers(engine, [requests[i] for i in pending])
+            given = answers(engine, [requests[i] for i in pending])
             left = []
-            for i, answer in zip(pending, answers, strict=True):
-                reading = self._judged(requests[i], answer)
+            for i, answer in zip(pending, given, strict=True):
+                reading = self._judged(requests[i], answer, notes[i])
+                if reading is not None and answer.content is None:  # it abstained: what it would say is no reading
+                    unsure[i].append(reading)
+                    reading = None
                 if reading is not None:
                     made[i].append(reading)
                 if answer.error or answer.reason:
@@ -58,22 +63,30 @@ class Reader:
                 if reading is None or not self._holds(reading):
                     left.append(i)
             pending = left
-        return [self._chosen(r, m, n) for r, m, n in zip(requests, made, notes, strict=True)]
+        chosen = [self._chosen(r, m, n) for r, m, n in zip(requests, made, notes, strict=True)]
+        return [(taken, (*others, *more)) for (taken, others), more in zip(chosen, unsure, strict=True)]
 
-    def _judged(self, request: Request, answer: Answer) -> Reading | None:
-        """An answer as a reading: of its candidates the first whose check passes, else the first."""
+    def _judged(self, request: Request, answer: Answer, notes: list[Finding]) -> Reading | None:
+        """An answer as a reading: of its candidates the first whose check passes, else the first. notes: why not."""
         best: Reading | None = None
         for content in (answer.content, *answer.alternatives):
             if content is None:
                 continue
-            checked = self.task.check(content, request.clipping)
+            guards = answer.generated or answer.origin.tokens is not None
+            kept, found = guarded(content, request.clipping, answer.truncated) if guards else (content, ())
+            if kept is None:  # it says something of a blank crop
+                notes += [f.model_copy(update={"where": answer.origin.engine}) for f in found if f not in notes]
+                continue
+            checked = with_guards(self.task.check(kept, request.clipping), found, canonical(content))
             verdict = checked.verdict
             if answer.reason:
                 finding = Finding(code="engine-note", message=answer.reason)
                 verdict = verdict.model_copy(update={"findings": (*verdict.findings, finding)})
+            parts = answer.part_confidences if content is answer.content else ()
             reading = Reading(
-                content=checked.content, verdict=verdict, confidence=answer.confidence, origin=answer.origin
-            )
+                content=checked.content, verdict=verdict, confidence=answer.confidence, part_confidences=parts,
+                origin=answer.origin,
+            )  # fmt: skip
             if verdict.status in {"valid", "repaired"}:
                 return reading
             best = best or reading
@@ -92,31 +105,6 @@ class Reader:
         if taken is None:
             return _unread(self.task, request.region, notes), ()
         return taken, tuple(r for r in made if r is not taken)
-
-
-def _answers(engine: Engine, requests: Sequence[Request]) -> Sequence[Answer]:
-    """An engine's answers. One that fails as a whole is asked again one by one, so that one crop costs only itself."""
-    try:
-        answers = list(engine.read(requests))
-        if len(answers) == len(requests):
-            return answers
-    except Exception as error:
-        if len(requests) == 1:
-            return [_failure(engine, requests[0], error)]
-    return [answer for request in requests for answer in _answers_alone(engine, request)]
-
-
-def _answers_alone(engine: Engine, request: Request) -> Sequence[Answer]:
-    try:
-        return list(engine.read([request]))[:1] or [_failure(engine, request, ValueError("no answer"))]
-    except Exception as error:
-        return [_failure(engine, request, error)]
-
-
-def _failure(engine: Engine, request: Request, error: Exception) -> Answer:
-    if not isinstance(error, DocpipeError):
-        error = DocpipeError("DP304", engine.name, f"{type(error).__name__}: {error}")
-    return Answer(Origin(engine=engine.name), error=error.item(request.sheet.page.number, request.region.id))
 
 
 def _note(engine: Engine, answer: Answer) -> Finding:
@@ -213,9 +201,9 @@ def _read_all(held: Sequence[_Held], readers: Mapping[str, Reader]) -> Iterator[
         if not asking:
             continue
         try:
-            answers = iter(reader.read([request for page in asking for request in page.asked[name]]))
+            made = iter(reader.read([request for page in asking for request in page.asked[name]]))
             for page in asking:
-                page.readings[name] = [next(answers) for _ in page.asked[name]]
+                page.readings[name] = [next(made) for _ in page.asked[name]]
         except Exception as error:  # a check or task of a plug-in that raises: its pages fail, no others
             broken.update((id(page), error) for page in asking)
     share = (time.perf_counter() - began) / max(1, len(held))

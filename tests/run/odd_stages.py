@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 from docpipe.document import Region
 from docpipe.sheet import Sheet
@@ -84,3 +86,70 @@ def slow_to_make(*, seconds: float) -> Stage:
     """Take long before any page is opened, as loading a model does."""
     time.sleep(seconds)
     return per_page("slow_to_make", lambda sheet: sheet)
+
+
+def sleeping(*, seconds: float) -> Stage:
+    """Take a while for each page."""
+
+    def work(sheet: Sheet) -> Sheet:
+        time.sleep(seconds)
+        return sheet
+
+    return per_page("sleeping", work)
+
+
+def starting(*, pages: list[int], note: str) -> Stage:
+    """Start a program that does not end, and wait for it."""
+
+    def work(sheet: Sheet) -> Sheet:
+        if sheet.page.number in pages:
+            with subprocess.Popen(["sleep", "600"]) as process:
+                Path(note).write_text(str(process.pid))
+        return sheet
+
+    return per_page("starting", work)
+
+
+def busy(*, pages: list[int]) -> Stage:
+    """Use the processor without end."""
+
+    def work(sheet: Sheet) -> Sheet:
+        while sheet.page.number in pages:
+            pass
+        return sheet
+
+    return per_page("busy", work)
+
+
+def leaking(*, bytes_a_page: int) -> Stage:
+    """Keep memory that nobody can ask back, as native libraries do."""
+    held: list[bytes] = []
+
+    def work(sheet: Sheet) -> Sheet:
+        held.append(b"x" * bytes_a_page)
+        return sheet
+
+    return per_page("leaking", work)
+
+
+def counting(*, folder: str, size: int) -> Stage:
+    """Gather pages as a batch does; leave a file for each batch that names its pages."""
+
+    def run(sheets):
+        held = []
+        for sheet in sheets:
+            held.append(sheet)
+            if len(held) == size:
+                _note(folder, held)
+                yield from held
+                held = []
+        if held:
+            _note(folder, held)
+        yield from held
+
+    return run
+
+
+def _note(folder, held):
+    names = " ".join(f"{sheet.ref.name}:{sheet.page.number}" for sheet in held)
+    Path(folder, f"{time.monotonic_ns()}-{os.getpid()}").write_text(names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-from docpipe.document import Content, ErrorItem, Origin, Region
+from docpipe.document import Content, ErrorItem, Origin, PartConfidence, Region
 from docpipe.sheet import Clipping, Sheet
 from docpipe.tasks import Task
 
@@ -39,7 +39,10 @@ class Answer:
     """What an engine says to one request. Errors are values: `error` is set and `content` is None.
 
     content None without an error means the engine abstains: it looked and does not know. `reason` says why, in a
-    sentence. `alternatives` are further contents, best first, for the check to choose from.
+    sentence; `alternatives` then say what it would have read, and none of them is taken. Else they are further
+    contents, best first, for the check to choose from. `part_confidences` are of `content` alone. `generated`: a model
+    wrote it, so it is guarded against what models do wrong (`checks.generated`), as is every answer whose origin counts
+    tokens; `truncated`: it was cut at its limit of tokens.
     """
 
     origin: Origin
@@ -48,6 +51,9 @@ class Answer:
     alternatives: tuple[Content, ...] = ()
     error: ErrorItem | None = None
     reason: str | None = None
+    part_confidences: tuple[PartConfidence, ...] = ()
+    generated: bool = False
+    truncated: bool = False
 
 
 @runtime_checkable

@@ -5,98 +5,52 @@ Where no checkpoint is named or shipped for a task it abstains and says which wo
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PIL import Image
-
-from docpipe.document import Box, Content, ErrorItem, Origin
+from docpipe.document import AnswerContent, ErrorItem, Origin
 from docpipe.engines.base import Answer, Request
+from docpipe.engines.paligemma_job import Decoder, Job, Loaded, parsed, picture, sure_of_parts, truth
+from docpipe.engines.score_answers import STAVES, score_answers
 from docpipe.errors import DocpipeError
 from docpipe.models import registry
+from docpipe.models.adapters import Adapter, read_adapter
 from docpipe.models.confidence import measured
-from docpipe.models.load import digest, load_network, network_config
+from docpipe.models.digests import whole_digest
+from docpipe.models.load import network_config
 from docpipe.models.masks import mask_decoder
-from docpipe.models.preprocess import Frame, arrangement, is_blank, pad_to_white_square, resize, to_pixels
+from docpipe.models.preprocess import is_blank, to_pixels
 from docpipe.models.registry import Checkpoint
 from docpipe.models.tokenizer import Tokenizer
-from docpipe.models.vae import MaskDecoder
 from docpipe.tasks import Task
 from docpipe.tasks.base import prompt_for
 
 if TYPE_CHECKING:
     import torch
 
-    from docpipe.models.decode import Decoded
-    from docpipe.models.network import NetworkConfig
-
-MIN_SKEW = 0.2
-"""Degrees of skew that are worth turning a crop for."""
-
-
-class Decoder(Protocol):
-    """What runs a loaded checkpoint: images [B, 3, side, side] and prompts in, decoded answers out."""
-
-    def decode(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
-        """The greedy answer to each prompt."""
-        ...
-
-    def likeliest(
-        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
-    ) -> list[list[Decoded]]:
-        """The `width` likeliest answers to each prompt, best first."""
-        ...
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A checkpoint ready to answer."""
-
-    checkpoint: Checkpoint
-    digest: str
-    config: NetworkConfig
-    tokenizer: Tokenizer
-    decoder: Decoder
-    masks: MaskDecoder | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request, made ready: which checkpoint, with which prompt, how long the answer may be."""
-
-    request: Request
-    loaded: Loaded
-    prompt: str
-    tokens: tuple[int, ...]
-    limit: int
-
-    def origin(self, engine: str, count: int | None = None) -> Origin:
-        return Origin(
-            engine=engine,
-            checkpoint=self.loaded.checkpoint.name,
-            digest=self.loaded.digest,
-            prompt=self.prompt,
-            crop=self.request.clipping.record,
-            tokens=count,
-        )
+    from docpipe.models.decode import Decoded, Guide
+    from docpipe.models.grammar import Grammar
+    from docpipe.models.network import Network
 
 
 class PaliGemmaEngine:
     """Reads regions with PaliGemma 2.
 
-    model: a folder, registered name or hub name, for every task it can do. models: the same for single tasks.
-    revision: of a hub repository. offline: use the local cache only. dtype: float32 or bfloat16. batch: regions read
-    at once. device: as PyTorch names it. confidence: "calibrated" gives none where the checkpoint ships no
-    calibration for the task, "raw" the tokens' mean probability instead. candidates: answers to a request, by beam
-    search; those after the first become alternatives, from which the first that passes the task's check is taken.
-    mask_decoder: the file or https address of the weights that turn `<seg>` codes into masks, `#sha256=…` after it;
-    without it the checkpoint's folder is looked into (`models.masks`).
+    model: a folder, registered name or hub name, for every task it can do; "base+folder" puts a LoRA adapter onto it.
+    models: the same for single tasks; those that share a base share its weights in memory. revision: of a hub
+    repository. offline: use the local cache only. dtype: float32 or bfloat16. batch: regions read at once. device: as
+    PyTorch names it. confidence: "calibrated" gives none where the checkpoint ships no calibration for the task, "raw"
+    the tokens' mean probability instead. candidates: answers to a request, by beam search; those after the first
+    become alternatives, from which the first that passes the task's check is taken. grammar: "auto" lets answers only
+    become well-formed HTML, SMILES or **kern (`models.grammar`; extra: grammar). mask_decoder: the file or https
+    address of the weights that turn `<seg>` codes into masks, `#sha256=…` after it; without it the checkpoint's folder
+    is looked into (`models.masks`).
     """
 
     name: ClassVar[str] = "paligemma"
+    cached: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -110,11 +64,14 @@ class PaliGemmaEngine:
         device: str = "cpu",
         confidence: Literal["calibrated", "raw"] = "calibrated",
         candidates: int = 1,
+        grammar: Literal["off", "auto"] = "off",
         mask_decoder: str | None = None,
     ) -> None:
         self.model, self.models, self.revision, self.offline = model, dict(models or {}), revision, offline
         self.dtype, self.batch, self.device, self.confidence = dtype, max(1, batch), device, confidence
-        self.candidates, self.mask_decoder = max(1, candidates), mask_decoder
+        self.candidates, self.grammar, self.mask_decoder = max(1, candidates), grammar, mask_decoder
+        self._bases: dict[Path, Network] = {}
+        self._grammars: dict[tuple[str, str], Grammar] = {}
         self._loaded: dict[str, Loaded | DocpipeError] = {}
         self._chosen: dict[str, Checkpoint | None] = {}
 
@@ -191,15 +148,32 @@ class PaliGemmaEngine:
                 raise DocpipeError(
                     "DP307", task.name, f"its prompt needs {error.args[0]!r}, which was not given"
                 ) from error
-            tokens = loaded.tokenizer.prompt(prompt)
+            tokens = _spelt(loaded, prompt, task.name)
             room = loaded.config.text.longest - loaded.config.vision.tokens - len(tokens)
             if room < 1:
                 limit, used = loaded.config.text.longest, len(tokens)
                 raise DocpipeError("DP307", task.name, f"a prompt of {used} tokens is too long, {limit} is the most")
             most = said.max_tokens if said and said.max_tokens else task.max_tokens
-            return Job(request, loaded, prompt, tuple(tokens), min(most, room))
+            return Job(request, loaded, prompt, tuple(tokens), min(most, room), self._grammar(task, loaded))
         except DocpipeError as error:
             return Answer(origin, error=_item(error, request))
+
+    def identity(self, request: Request) -> dict[str, object] | None:
+        """What an answer depends on beside task, pixels, language and parts (see `stages.answers`), the checkpoint's
+        weights by their digest. None where there is no checkpoint to answer.
+        """
+        checkpoint = self.checkpoint_for(request.task.name)
+        if checkpoint is None:
+            return None
+        loaded = self.load(checkpoint)
+        found, said = loaded.checkpoint, loaded.checkpoint.settings.get(request.task.name)
+        return {
+            "docpipe": version("docpipe"), "weights": loaded.digest, "checkpoint": found.name, "family": found.family,
+            "dtype": self.dtype, "device": self.device, "confidence": self.confidence, "candidates": self.candidates,
+            "grammar": self.grammar, "masks": self.mask_decoder, "settings": repr(said), "resize": found.resize,
+            "calibration": repr(found.calibration.get(request.task.name)),
+            "abstain": found.abstain_below.get(request.task.name, 0.0),
+        }  # fmt: skip
 
     def _missing(self, task: str) -> str:
         """Why nothing can read a task, and what to do."""
@@ -218,7 +192,9 @@ class PaliGemmaEngine:
                 config = network_config(folder)
                 tokenizer = Tokenizer(folder, config)
                 masks = mask_decoder(self.mask_decoder, folder)
-                kept = Loaded(found, digest(folder), config, tokenizer, self.decoder(folder), masks)
+                adapter = read_adapter(found.adapter) if found.adapter else None
+                name, decoder = whole_digest(found), self.decoder(folder, adapter)
+                kept = Loaded(found, name, config, tokenizer, decoder, masks)
             except DocpipeError as error:
                 kept = error
             self._loaded[checkpoint.name] = kept
@@ -226,20 +202,53 @@ class PaliGemmaEngine:
             raise kept
         return kept
 
-    def decoder(self, folder: Path) -> Decoder:
-        """What runs the checkpoint in a folder. Raises DP302."""
-        return _OwnDecoder(folder, self.dtype, self.device)
+    def decoder(self, folder: Path, adapter: Adapter | None = None) -> Decoder:
+        """What runs the checkpoint in a folder, with an adapter. Raises DP302, DP310 and DP311."""
+        return _OwnDecoder(self._network(folder, adapter))
+
+    def _network(self, folder: Path, adapter: Adapter | None) -> Network:
+        """The network of a folder. An adapter is merged into a base that serves it alone, else it shares the base."""
+        from docpipe.models.adapters import adapted
+        from docpipe.models.load import load_network
+
+        if adapter is not None and folder not in self._bases and self._uses(folder) == 1:
+            return load_network(folder, self.dtype, self.device, adapter)
+        if folder not in self._bases:
+            self._bases[folder] = load_network(folder, self.dtype, self.device)
+        return self._bases[folder] if adapter is None else adapted(self._bases[folder], adapter)
+
+    def _uses(self, folder: Path) -> int:
+        """How many of the checkpoints named have their weights in this folder."""
+        names = {name for name in (self.model, *self.models.values()) if name}
+        found = (registry.find_checkpoint(name) for name in sorted(names))
+        return sum(registry.locate(c, revision=self.revision, offline=True).folder == folder for c in found)
+
+    def _grammar(self, task: Task, loaded: Loaded) -> Grammar | None:
+        """The grammar of a task's answers for a checkpoint's vocabulary, made once; None where none is to be used."""
+        from docpipe.models.grammar import Grammar, has_grammar
+
+        if self.grammar == "off" or not has_grammar(task.name):
+            return None
+        key = (loaded.checkpoint.name, task.name)
+        if key not in self._grammars:
+            config = loaded.config
+            self._grammars[key] = Grammar(task.name, loaded.tokenizer, config.text.vocabulary, config.eos)
+        return self._grammars[key]
 
     def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
         """Answers to jobs of one checkpoint and task. When a batch fails, each is run alone."""
         try:
             loaded = jobs[0].loaded
+            if jobs[0].arranged == STAVES:
+                return score_answers(jobs, self.name, raw=self.confidence == "raw")
             pixels = to_pixels([picture(job) for job in jobs])
             given = pixels, [job.tokens for job in jobs], [job.limit for job in jobs]
-            if self.candidates > 1:
-                found = loaded.decoder.likeliest(*given, self.candidates)
+            guides = [job.grammar.guide() for job in jobs if job.grammar]
+            watch = self._watched(jobs[0])
+            if self.candidates > 1 and not watch:
+                found = loaded.decoder.likeliest(*given, self.candidates, guides=guides)
             else:
-                found = [[answer] for answer in loaded.decoder.decode(*given)]
+                found = [[answer] for answer in loaded.decoder.decode(*given, guides=guides, watch=watch)]
             return [self._answer(job, every) for job, every in zip(jobs, found, strict=True)]
         except Exception as error:  # an engine's failure is an answer
             if len(jobs) > 1:
@@ -251,84 +260,83 @@ class PaliGemmaEngine:
     def _answer(self, job: Job, every: Sequence[Decoded]) -> Answer:
         """The first of the decoded answers, and the others that read differently as its alternatives."""
         task, checkpoint, decoded = job.request.task, job.loaded.checkpoint, every[0]
-        texts = dict.fromkeys(job.loaded.tokenizer.text(one.tokens) for one in every)
-        content, *others = (parsed(task, text, job) for text in texts)
+        texts: dict[str, Decoded] = {}
+        for one in every:
+            texts.setdefault(job.loaded.tokenizer.text(one.tokens), one)
+        content, *others = (parsed(task, text, job, one) for text, one in texts.items())
         calibration = checkpoint.calibration.get(task.name)
         confidence = calibration(decoded.logprobs) if calibration else None
         least = checkpoint.abstain_below.get(task.name, 0.0)
         if confidence is not None and confidence < least:
             why = f"not sure enough: confidence {confidence:.2f}, {checkpoint.name} answers from {least:.2f} on"
             return Answer(job.origin(self.name, len(decoded.tokens)), confidence=confidence, reason=why)
+        if checkpoint.world and decoded.finished and not decoded.tokens:
+            why = f"{checkpoint.name} has no answer to this; its world: {checkpoint.world}"
+            return Answer(job.origin(self.name, 0), confidence=confidence, reason=why)
         if confidence is None and self.confidence == "raw":
             confidence = min(1.0, measured(decoded.logprobs))
+        if decoded.first and isinstance(content, AnswerContent):
+            content, confidence = truth(content, decoded.first, confidence if calibration else None)
         reason = None if decoded.finished else f"the answer was cut at its limit of {job.limit} tokens (no <eos>)"
-        return Answer(job.origin(self.name, len(decoded.tokens)), content, confidence, tuple(others), reason=reason)
+        parts = sure_of_parts(job, decoded)
+        origin = job.origin(self.name, len(decoded.tokens))
+        return Answer(
+            origin, content, confidence, tuple(others), reason=reason, part_confidences=parts, generated=True,
+            truncated=not decoded.finished,
+        )  # fmt: skip
+
+    def _watched(self, job: Job) -> tuple[int, ...]:
+        """The first tokens of True and False, where a task asks which it is."""
+        words: Sequence[str] = getattr(job.request.task, "choices", ())
+        first = [token for word in words for token in job.loaded.tokenizer.encode(word)[:1]]
+        return tuple(first) if len(set(first)) == len(words) else ()
 
 
 class _OwnDecoder:
     """docpipe's own network and decoding loop."""
 
-    def __init__(self, folder: Path, dtype: str, device: str) -> None:
-        self.network = load_network(folder, dtype, device)
+    def __init__(self, network: Network) -> None:
+        self.network = network
 
-    def decode(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
+    def decode(
+        self,
+        pixels: torch.Tensor,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        *,
+        guides: Sequence[Guide] = (),
+        watch: Sequence[int] = (),
+    ) -> list[Decoded]:
         from docpipe.models.decode import generate
 
-        return generate(self.network, pixels, prompts, limits)
+        return generate(self.network, pixels, prompts, limits, guides=guides, watch=watch)
 
     def likeliest(
-        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
+        self,
+        pixels: torch.Tensor,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        width: int,
+        *,
+        guides: Sequence[Guide] = (),
     ) -> list[list[Decoded]]:
         from docpipe.models.beam import likeliest
 
-        return likeliest(self.network, pixels, prompts, limits, width)
+        return likeliest(self.network, pixels, prompts, limits, width, guides=guides)
 
 
-def picture(job: Job) -> Image.Image:
-    """What the checkpoint sees: the crop upright, arranged as task or checkpoint say, at the checkpoint's size."""
-    vision, checkpoint = job.loaded.config.vision, job.loaded.checkpoint
-    image, said = upright(job.request), checkpoint.settings.get(job.request.task.name)
-    if said and said.prepare:
-        image = arrangement(said.prepare)(image, Frame(vision.side, vision.patch, said.options))
-    else:
-        image = job.request.task.prepare(image)
-    return resize(image, vision.side, checkpoint.resize)  # type: ignore[arg-type]
+def _spelt(loaded: Loaded, prompt: str, task: str) -> list[int]:
+    """A prompt's tokens. Raises DP307 for one that the vocabulary cannot spell, naming checkpoints that may."""
+    try:
+        return loaded.tokenizer.prompt(prompt)
+    except DocpipeError as error:
+        name = loaded.checkpoint.name
+        world = f"; its world: {loaded.checkpoint.world}" if loaded.checkpoint.world else ""
+        raise DocpipeError(error.code, name, f"{error.detail}{world}; {_names(task, but=name)}") from error
 
 
-def upright(request: Request) -> Image.Image:
-    """The crop with the page's rotation and skew undone."""
-    image, page = request.clipping.image, request.sheet.page
-    turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
-    if page.rotation in turns:
-        image = image.transpose(turns[page.rotation])
-    if abs(page.skew) >= MIN_SKEW:
-        image = image.rotate(-page.skew, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
-    return image
-
-
-def parsed(task: Task, text: str, job: Job) -> Content:
-    """The answer as a content. A task's parser is given what it takes: `boxes`, the square that the image showed in
-    points (none where it was turned); `parts`, what filled the prompt's blanks; `masks`, the decoder of `<seg>` codes.
-    """
-    takes = inspect.signature(task.parse).parameters
-    known = {"boxes": _frame(task, job), "parts": dict(job.request.parts), "masks": job.loaded.masks}
-    return task.parse(text, **{name: value for name, value in known.items() if name in takes})
-
-
-def _frame(task: Task, job: Job) -> Box | None:
-    page, box = job.request.sheet.page, job.request.region.box
-    said = job.loaded.checkpoint.settings.get(task.name)
-    padded = said.prepare == "white-square" if said and said.prepare else task.prepare is pad_to_white_square
-    if page.rotation or abs(page.skew) >= MIN_SKEW:
-        return None
-    if padded:
-        half, (x, y) = max(box.width, box.height) / 2, box.center
-        box = Box(x - half, y - half, x + half, y + half)
-    return box
-
-
-def _names(task: str) -> str:
-    known = [c.name for c in registry.checkpoints_for(task)]
+def _names(task: str, but: str = "") -> str:
+    known = [c.name for c in registry.checkpoints_for(task) if c.name != but]
     return "registered for it: " + ", ".join(known) if known else "no registered checkpoint was trained for it"
 
 

@@ -8,16 +8,20 @@ were trained without one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from docpipe.engines.paligemma import Decoder, PaliGemmaEngine
+from docpipe.engines.paligemma import PaliGemmaEngine
+from docpipe.engines.paligemma_job import Decoder
 from docpipe.errors import DocpipeError
+from docpipe.models.adapters import Adapter
+from docpipe.models.load import plain_name
 
 if TYPE_CHECKING:
     import torch
 
-    from docpipe.models.decode import Decoded
+    from docpipe.models.decode import Decoded, Guide
 
 WINDOW = 1 << 20
 """A sliding window longer than any sequence."""
@@ -28,15 +32,24 @@ class PaliGemmaReference(PaliGemmaEngine):
 
     name: ClassVar[str] = "paligemma-transformers"
 
-    def decoder(self, folder: Path) -> Decoder:
+    def decoder(self, folder: Path, adapter: Adapter | None = None) -> Decoder:
         """transformers' model of a folder. Raises DP302 when it cannot be loaded, DP305 without transformers."""
-        return TransformersDecoder(folder, self.dtype, self.device)
+        if self.grammar != "off":
+            raise DocpipeError("DP302", folder.name, "the reference engine decodes without a grammar")
+        return TransformersDecoder(folder, self.dtype, self.device, adapter=adapter)
 
 
 class TransformersDecoder:
     """`PaliGemmaForConditionalGeneration`, greedy, fed with token ids and pixels that docpipe prepared."""
 
-    def __init__(self, folder: Path, dtype: str = "float32", device: str = "cpu", window: int | None = WINDOW) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dtype: str = "float32",
+        device: str = "cpu",
+        window: int | None = WINDOW,
+        adapter: Adapter | None = None,
+    ) -> None:
         import torch
 
         if dtype not in ("float32", "bfloat16"):
@@ -59,6 +72,8 @@ class TransformersDecoder:
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise DocpipeError("DP302", folder.name, str(error)) from error
+        if adapter is not None:
+            _merge(model, adapter)
         self.model = model.eval().to(device)
         eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
         self.eos: int = eos
@@ -81,17 +96,32 @@ class TransformersDecoder:
         }
         return {key: value.to(self.model.device) for key, value in made.items()}
 
-    def decode(self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
+    def decode(
+        self,
+        pixels: torch.Tensor,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        *,
+        guides: Sequence[Guide] = (),  # noqa: ARG002  (refused by the engine)
+        watch: Sequence[int] = (),
+    ) -> list[Decoded]:
         """Greedy answers. generate has one limit for all rows: the shorter ones are cut afterwards."""
         out, ids = self._generate(pixels, prompts, max(limits))
         answers = []
         for row, (tokens, limit) in enumerate(zip(ids, limits, strict=True)):
             logs = [out.scores[i][row].float().log_softmax(-1)[token] for i, token in enumerate(tokens[:limit])]
-            answers.append(_cut(tokens[:limit], logs, self.eos))
+            first = out.scores[0][row].float().log_softmax(-1)[list(watch)].tolist() if watch else []
+            answers.append(replace(_cut(tokens[:limit], logs, self.eos), first=tuple(first)))
         return answers
 
     def likeliest(
-        self, pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int
+        self,
+        pixels: torch.Tensor,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        width: int,
+        *,
+        guides: Sequence[Guide] = (),  # noqa: ARG002  (refused by the engine)
     ) -> list[list[Decoded]]:
         """The likeliest answers by its beam search, which is run for each prompt alone because limits may differ."""
         beams = {"num_beams": width, "num_return_sequences": width, "length_penalty": 0.0, "early_stopping": "never"}
@@ -120,6 +150,16 @@ class TransformersDecoder:
                 **settings,
             )
         return out, out.sequences[:, given["input_ids"].shape[1] :].tolist()
+
+
+def _merge(model: Any, adapter: Adapter) -> None:
+    """Put an adapter into transformers' weights, as docpipe reads it."""
+    weights, left = adapter.weights, set(adapter.weights.names)
+    for key, parameter in model.named_parameters():
+        name = plain_name(key)
+        left.discard(name)
+        parameter.data.copy_(weights.changed(name, parameter.data))
+    weights.check_names(weights.names - left)
 
 
 def _cut(tokens: list[int], logs: Sequence[Any], eos: int) -> Decoded:

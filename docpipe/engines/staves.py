@@ -67,13 +67,7 @@ def joined(cuts: Sequence[Cut], readings: Sequence[Sequence[str]]) -> str:
 
 def cut_system(image: Image.Image) -> list[Cut]:
     """The strips of a picture of one system, staff by staff from the top, measure by measure; none without staves."""
-    gray = np.asarray(image.convert("L"))
-    ink = _ink(gray)
-    if not ink.any():
-        return []
-    skew = _skew(ink)
-    if np.ptp(skew) > 3:
-        gray, ink = _shifted(gray, skew, 255), _shifted(ink, skew, False)
+    gray, ink = levelled(image)
     staves = find_staves(ink)
     if not staves:
         return []
@@ -100,6 +94,16 @@ def cut_system(image: Image.Image) -> list[Cut]:
             wide = max(8, min(WIDTH, round((x1 - x0) / staff.space * across)))
             cuts.append(Cut(strip_of(gray, box, wide), s, m, box))
     return cuts
+
+
+def levelled(image: Image.Image) -> tuple[Gray, Ink]:
+    """A picture's grey levels and its ink, the page's skew undone."""
+    gray: Gray = np.asarray(image.convert("L"))
+    ink = _ink(gray)
+    skew = _skew(ink) if ink.any() else np.zeros(ink.shape[1], np.int64)
+    if np.ptp(skew) > 3:
+        gray, ink = _shifted(gray, skew, 255), _shifted(ink, skew, False)
+    return gray, ink
 
 
 def _skew(ink: Ink) -> Columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from docpipe.models.decode import Decoded, prefill, step
+from docpipe.models.decode import Decoded, Guide, prefill, step
 
 if TYPE_CHECKING:
     from docpipe.models.network import Network
@@ -23,12 +24,22 @@ class _Search:
     limit: int
     beams: list[tuple[tuple[int, ...], tuple[float, ...]]] = field(default_factory=lambda: [((), ())])
     ended: list[Decoded] = field(default_factory=list)
+    guides: list[Guide] = field(default_factory=list)
 
-    def advance(self, chances: Tensor, eos: int) -> tuple[list[int], list[int]]:
-        """Go one token on. chances: [beams, V] log-probabilities of the next token of each beam.
+    def limited(self, logits: Tensor) -> Tensor:
+        """Logits [beams, V] of the next tokens, -inf for those that a beam's guide does not let come."""
+        if not self.guides:
+            return logits
+        pairs = zip(self.guides, logits, strict=True)
+        return torch.stack([guide.limited(row, 2 * self.width) for guide, row in pairs])
+
+    def advance(self, logits: Tensor, eos: int) -> tuple[list[int], list[int]]:
+        """Go one token on. logits: [beams, V] of the next token of each beam.
 
         Gives for each new beam the one it grew from and its last token; both empty when the search is over.
         """
+        chances = logits.log_softmax(-1)
+        chances = chances.masked_fill(self.limited(logits) == -torch.inf, -torch.inf)
         so_far = chances.new_tensor([sum(logs) for _, logs in self.beams])
         sums = (so_far[:, None] + chances).flatten()
         best = sums.topk(min(2 * self.width, len(sums))).indices.tolist()  # half of them at most end here
@@ -39,6 +50,8 @@ class _Search:
             source, token = divmod(index, chances.shape[1])
             text, logs = self.beams[source]
             logs = (*logs, float(chances[source, token]))
+            if logs[-1] == -math.inf:
+                continue
             if token == eos:
                 if rank < self.width:
                     self.ended.append(Decoded(text, logs, finished=True))
@@ -47,6 +60,10 @@ class _Search:
                 sources.append(source)
                 tokens.append(token)
         self.beams = grown
+        if self.guides:
+            self.guides = [self.guides[s].copy().take(t) for s, t in zip(sources, tokens, strict=True)]
+        if not grown:
+            return [], []
         if len(grown[0][0]) >= self.limit:
             self.ended += [Decoded(text, logs, finished=False) for text, logs in grown]
             return [], []
@@ -62,23 +79,25 @@ class _Search:
 
 @torch.inference_mode()
 def likeliest(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], width: int,
-              *, eos: int | None = None) -> list[list[Decoded]]:  # fmt: skip
+              *, eos: int | None = None, guides: Sequence[Guide] = ()) -> list[list[Decoded]]:  # fmt: skip
     """For each prompt up to `width` answers, the most probable first. With width 1 this is greedy decoding.
 
-    The rows of the batch are the live beams of all prompts; a prompt whose search is over leaves the batch.
+    guides: one for each prompt, or none: what may come next. The rows of the batch are the live beams of all prompts;
+    a prompt whose search is over leaves the batch.
     """
     eos = network.config.eos if eos is None else eos
     state = prefill(network, pixels, prompts, max(limits))
     searches = [_Search(width, limit) for limit in limits]
+    for search, guide in zip(searches, guides, strict=False):
+        search.guides = [guide]
     live, logits = list(searches), state.logits
     while live:
-        chances = logits.log_softmax(-1)
         rows: list[int] = []
         tokens: list[int] = []
         first, going = 0, []
         for search in live:
             count = len(search.beams)
-            sources, taken = search.advance(chances[first : first + count], eos)
+            sources, taken = search.advance(logits[first : first + count], eos)
             rows += [first + source for source in sources]
             tokens += taken
             first += count

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -26,11 +26,29 @@ class Decoded:
     """An answer as tokens, without <eos>. logprobs: natural logarithms of the soft-capped probabilities.
 
     finished: it ended with <eos>, whose logarithm is then the last of `logprobs`; false when the limit cut it.
+    first: the logarithms of the watched tokens' probabilities as the first token.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     finished: bool
+    first: tuple[float, ...] = ()
+
+
+class Guide(Protocol):
+    """What an answer may say next: follows one answer token by token."""
+
+    def limited(self, logits: Tensor, count: int) -> Tensor:
+        """Logits [V] with -inf for what may not come next; at least the best `count` of the others hold up."""
+        ...
+
+    def take(self, token: int) -> Guide:
+        """The guide after a token; it may be itself."""
+        ...
+
+    def copy(self) -> Guide:
+        """A guide of its own for another way on."""
+        ...
 
 
 @dataclass
@@ -101,10 +119,13 @@ def step(network: Network, state: Prefilled, tokens: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], limits: int | Sequence[int],
-             eos: int | None = None) -> list[Decoded]:  # fmt: skip
+             eos: int | None = None, *, guides: Sequence[Guide] = (),
+             watch: Sequence[int] = ()) -> list[Decoded]:  # fmt: skip
     """Answer each prompt about its image, taking the likeliest token each time.
 
-    limits: the most tokens of an answer, for all or for each row. eos: None takes the config's.
+    limits: the most tokens of an answer, for all or for each row. eos: None takes the config's. guides: one for each
+    prompt; of the tokens that it lets come next the likeliest is taken. Its probability stays what the network gives
+    it. watch: tokens whose probabilities as the first one are kept in `Decoded.first`.
     """
     eos = network.config.eos if eos is None else eos
     bounds = [limits] * len(prompts) if isinstance(limits, int) else list(limits)
@@ -113,9 +134,16 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
     rows, bound = torch.arange(len(prompts), device=device), torch.tensor(bounds, device=device)
     tokens = torch.full((len(prompts), room), eos, device=device)
     chances = torch.zeros(len(prompts), room, device=device)
-    logits = state.logits
+    logits, follow = state.logits, list(guides)
+    first = logits.log_softmax(-1)[:, list(watch)].tolist() if watch else [()] * len(prompts)
     for index in range(room):
-        best, token = logits.max(-1)
+        if follow:
+            limited = torch.stack([guide.limited(row, 1) for guide, row in zip(follow, logits, strict=True)])
+            token = limited.argmax(-1)
+            best = logits.gather(1, token[:, None])[:, 0]
+            follow = [guide.take(int(taken)) for guide, taken in zip(follow, token, strict=True)]
+        else:
+            best, token = logits.max(-1)
         tokens[rows, index] = token
         chances[rows, index] = best - logits.logsumexp(-1)
         going = (token != eos) & (bound > index + 1)
@@ -124,11 +152,12 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
             if len(stay) == 0:
                 break
             rows, bound, token = rows[stay], bound[stay], token[stay]
+            follow = [follow[row] for row in stay.tolist()] if follow else []
             state.keep(stay)
         logits = step(network, state, token)
-    return [_cut(tokens[i, :n].tolist(), chances[i, :n].tolist(), eos) for i, n in enumerate(bounds)]
+    return [_cut(tokens[i, :n].tolist(), chances[i, :n].tolist(), eos, tuple(first[i])) for i, n in enumerate(bounds)]
 
 
-def _cut(tokens: list[int], chances: list[float], eos: int) -> Decoded:
+def _cut(tokens: list[int], chances: list[float], eos: int, first: tuple[float, ...]) -> Decoded:
     end = tokens.index(eos) if eos in tokens else len(tokens)
-    return Decoded(tuple(tokens[:end]), tuple(chances[: end + 1]), finished=end < len(tokens))
+    return Decoded(tuple(tokens[:end]), tuple(chances[: end + 1]), end < len(tokens), first)

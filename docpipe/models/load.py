@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from docpipe.errors import DocpipeError
 if TYPE_CHECKING:
     import torch
 
+    from docpipe.models.adapters import Adapter
     from docpipe.models.network import Network, NetworkConfig
 
 _IGNORED = re.compile(
@@ -78,43 +80,61 @@ def network_config(folder: Path) -> NetworkConfig:
         raise DocpipeError("DP302", folder.name, str(error)) from error
 
 
-def load_network(folder: Path, dtype: str = "float32", device: str = "cpu") -> Network:
+def load_network(folder: Path, dtype: str = "float32", device: str = "cpu", adapter: Adapter | None = None) -> Network:
     """The network with its weights, ready for inference; a float16 or bfloat16 file may be loaded as float32.
 
-    Raises DP302 when the type is float16 (activations of Gemma 2 overflow it), when a weight is missing or has the
-    wrong shape, or when there are weights that this architecture has no place for.
+    adapter: is merged into the weights in float32, before they take their type. Raises DP310 and DP311 for one that
+    is damaged or does not fit; DP302 when the type is float16 (activations of Gemma 2 overflow it), when a weight is
+    missing or has the wrong shape, or when there are weights that this architecture has no place for.
     """
     import torch
 
-    from docpipe.models.network import Network, interleaved
+    from docpipe.models.network import Network
 
     if dtype not in _DTYPES:
         why = "Gemma 2's activations overflow float16" if "16" in dtype else "no such type"
         raise DocpipeError("DP302", folder.name, f"{dtype}: {why}; take bfloat16 or float32")
     with torch.device("meta"):
         network = Network(network_config(folder))
-    weights = _Weights(folder, getattr(torch, dtype), device)
-    for name, parts in _plan(network.config).items():
-        parameter = network.get_parameter(name)
-        value = weights.take(parts, parameter.shape)
-        if name.endswith(".scale"):
-            value = value.float().add_(1.0)
-        elif name.startswith("text_layers") and name.endswith("qkv.weight"):
-            text = network.config.text
-            value = interleaved(value, text.heads + text.kv_heads, text.head)
-        _assign(network, name, value)
+    weights = Weights(folder, getattr(torch, dtype), device, adapter)
+    plan = weight_plan(network.config)
+    if adapter is not None:
+        adapter.weights.check_names({part for parts in plan.values() for part in parts})
+    for name, parts in plan.items():
+        assign(network, name, stacked(network.config, name)(weights.take(parts, network.get_parameter(name).shape)))
     weights.close()
     return network.eval().requires_grad_(False)
 
 
-def _assign(network: Network, name: str, value: torch.Tensor) -> None:
+def stacked(config: NetworkConfig, name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What turns the stored weights of one of the network's parameters, stacked, into that parameter."""
+    from docpipe.models.network import interleaved
+
+    if name.endswith(".scale"):
+        return lambda value: value.float().add_(1.0)
+    if name.startswith("text_layers") and name.endswith("qkv.weight"):
+        text = config.text
+        return lambda value: interleaved(value, text.heads + text.kv_heads, text.head)
+    return lambda value: value
+
+
+def part_rows(config: NetworkConfig, name: str, rows: int, parts: int) -> list[int]:
+    """How many rows of a parameter each of the stored weights that it is made of has."""
+    if name.startswith("text_layers") and name.endswith("qkv.weight"):
+        text = config.text
+        return [text.heads * text.head, text.kv_heads * text.head, text.kv_heads * text.head]
+    return [rows // parts] * parts
+
+
+def assign(network: Network, name: str, value: torch.Tensor) -> None:
+    """Give one of the network's parameters its value; it is shared with whoever else holds the tensor."""
     import torch
 
     owner, _, leaf = name.rpartition(".")
     setattr(network.get_submodule(owner), leaf, torch.nn.Parameter(value, requires_grad=False))
 
 
-def _plan(config: NetworkConfig) -> dict[str, tuple[str, ...]]:
+def weight_plan(config: NetworkConfig) -> dict[str, tuple[str, ...]]:
     """For each of the network's parameters the stored weights that it is made of (several are stacked)."""
     plan: dict[str, tuple[str, ...]] = {
         "places": ("vision_tower.embeddings.position_embedding.weight",),
@@ -159,30 +179,42 @@ def plain_name(key: str) -> str:
     return key.replace("language_model.lm_head.", "lm_head.")
 
 
-class _Weights:
-    """The stored tensors by plain name; each is read from the file once, and what was not asked for is noticed."""
+class Weights:
+    """The stored tensors by plain name; each is read from the file once, and what was not asked for is noticed.
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
+    A file is opened for each tensor and let go of with it: pages of a mapped file that was read count as this process's
+    memory for as long as it is mapped.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str, adapter: Adapter | None = None) -> None:
         from safetensors import SafetensorError, safe_open
 
-        self.folder, self.dtype, self.device = folder, dtype, device
-        self.where: dict[str, tuple[Any, str]] = {}
+        self.folder, self.dtype, self.device, self.adapter = folder, dtype, device, adapter
+        self.where: dict[str, tuple[Path, str]] = {}
         try:
             for path in weight_files(folder):
-                file = safe_open(path, framework="pt", device="cpu")
-                self.where.update({plain_name(key): (file, key) for key in file.keys()})  # type: ignore[no-untyped-call]  # noqa: SIM118
+                with safe_open(path, framework="pt", device="cpu") as file:
+                    self.where.update({plain_name(key): (path, key) for key in file.keys()})  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise DocpipeError("DP302", folder.name, f"the weights are damaged: {error}") from error
         self.left = set(self.where)
 
-    def take(self, names: tuple[str, ...], shape: torch.Size) -> torch.Tensor:
+    def take(self, names: tuple[str, ...], shape: torch.Size, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The tensors of these names, stacked. dtype: another type than all others get."""
         import torch
+        from safetensors import safe_open
 
         missing = [name for name in names if name not in self.where]
         if missing:
             raise DocpipeError("DP302", self.folder.name, f"the weight {missing[0]} is missing")
-        parts = [file.get_tensor(key) for file, key in (self.where[name] for name in names)]
+        parts = []
+        for path, key in (self.where[name] for name in names):
+            with safe_open(path, framework="pt", device="cpu") as file:
+                parts.append(file.get_tensor(key))
         self.left -= set(names)
+        if self.adapter is not None:
+            changed = self.adapter.weights.changed
+            parts = [changed(name, part) for name, part in zip(names, parts, strict=True)]
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
         if whole.dim() == 4:  # the patch convolution, as a matrix
             whole = whole.flatten(1)
@@ -192,7 +224,7 @@ class _Weights:
         if not bool(torch.isfinite(whole).all()):
             raise DocpipeError("DP302", self.folder.name, f"{names[0]} holds values that are not finite")
         # A copy of its own: the file's mapping must not outlive the checkpoint's folder.
-        return whole.to(device=self.device, dtype=self.dtype, copy=True).contiguous()
+        return whole.to(device=self.device, dtype=dtype or self.dtype, copy=True).contiguous()
 
     def close(self) -> None:
         left = sorted(name for name in self.left if not _IGNORED.search(name))

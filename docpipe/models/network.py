@@ -139,6 +139,27 @@ class Cache:
             self.layers[index] = (keys.index_select(0, rows), values.index_select(0, rows))
 
 
+class LowRankLinear(nn.Module):
+    """A linear layer and a low-rank term beside it, W x + B A x: the layer is shared with the base of the adapter.
+
+    down: A [r, in]; up: B [out, r], the adapter's scale in it.
+    """
+
+    def __init__(self, shared: nn.Linear, down: Tensor, up: Tensor) -> None:
+        super().__init__()
+        self.shared = shared
+        self.down, self.up = nn.Parameter(down, requires_grad=False), nn.Parameter(up, requires_grad=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """W + B A, for whoever needs the one matrix."""
+        return self.shared.weight + self.up @ self.down
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.shared(x) + (x @ self.down.T) @ self.up.T
+        return out
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) * (1 + w), in float32 whatever the model's type. `scale` holds 1 + w."""
 
@@ -159,6 +180,7 @@ class VisionLayer(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.heads = config.heads
+        self.attends_in: torch.dtype | None = None  # another type than the rest, where that is faster
         self.norm1 = nn.LayerNorm(config.width, config.eps)
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
@@ -170,7 +192,9 @@ class VisionLayer(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # [B, heads, N, E] each
-        mixed = scaled_dot_product_attention(q, k, v)
+        if self.attends_in is not None:
+            q, k, v = (part.to(self.attends_in) for part in (q, k, v))
+        mixed = scaled_dot_product_attention(q, k, v).to(x.dtype)
         x = x + self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
         after: Tensor = x + self.down(gelu(self.up(self.norm2(x)), approximate="tanh"))
         return after
@@ -224,7 +248,9 @@ class TextLayer(nn.Module):
                 shape = (batch, c.kv_heads, group, count, -1)
                 scores = (scores.view(shape) + bias[:, None, :, first : first + count]).flatten(2, 3)
             weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+            del scores  # before the next block's are made: at 896 px they are the most of prefill's memory
             blocks.append((weights @ values).view(batch, c.heads, count, c.head))
+            del weights
         mixed = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 2)
         return mixed.transpose(1, 2).reshape(batch, tokens, c.heads * c.head)
 
@@ -261,13 +287,15 @@ class Network(nn.Module):
         self.text_layers = nn.ModuleList(TextLayer(t) for _ in range(t.layers))
         self.text_norm = RMSNorm(t.width, t.eps)
         self.head = None if config.tied else nn.Parameter(torch.zeros(t.vocabulary, t.width))
+        self.unembed: nn.Module | None = None  # stands for the head when the layers are quantized
+        self.computes_in: torch.dtype | None = None  # the type of activations when it is not that of the embedding
         self._turns: Tensor | None = None
 
     def see(self, pixels: Tensor) -> Tensor:
         """Images to image tokens. pixels: [B, 3, side, side] in [-1, 1]; gives [B, N, D]."""
         v, (batch, _, side, _) = self.config.vision, pixels.shape
         across = side // v.patch
-        cut = pixels.to(self.places.dtype).view(batch, 3, across, v.patch, across, v.patch)
+        cut = pixels.to(self.computes_in or self.places.dtype).view(batch, 3, across, v.patch, across, v.patch)
         x = self.patches(cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, across * across, -1)) + self.places
         for layer in self.vision_layers:
             x = layer(x)
@@ -276,8 +304,9 @@ class Network(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token ids [B, T] to [B, T, D], times sqrt(D). Image tokens come from `see` and are not scaled."""
-        scale = torch.tensor(math.sqrt(self.config.text.width), dtype=self.words.dtype)
-        return embedding(tokens, self.words) * scale
+        kind = self.computes_in or self.words.dtype
+        scale = torch.tensor(math.sqrt(self.config.text.width), dtype=kind)
+        return embedding(tokens, self.words).to(kind) * scale
 
     def forward(self, x: Tensor, positions: Tensor, cache: Cache, bias: Tensor | None = None,
                 local: Tensor | None = None) -> Tensor:  # fmt: skip
@@ -303,7 +332,10 @@ class Network(nn.Module):
         big_vision leaves the cap out in training and at the first decoded step; it changes no greedy token, and here
         it is always applied before a probability is taken, so that confidence means one thing.
         """
-        out = (x @ (self.words if self.head is None else self.head).T).float()
+        if self.unembed is not None:
+            out = self.unembed(x).float()
+        else:
+            out = (x @ (self.words if self.head is None else self.head).T).float()
         limit = self.config.text.final_cap
         return torch.tanh(out / limit) * limit if cap and limit is not None else out
 

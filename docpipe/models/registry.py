@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docpipe.errors import DocpipeError
+from docpipe.models.adapters import is_adapter, read_adapter
 from docpipe.models.confidence import Calibration
 from docpipe.models.load import read_json
 
@@ -47,9 +48,11 @@ class TaskSettings:
 class Checkpoint:
     """A checkpoint as far as its name or its docpipe.json tells. tasks None: whatever it is asked.
 
-    folder: None until it was fetched (`locate`). side: of its square image in pixels, when the name says. resize: the
-    family's, see `preprocess.Resize`. abstain_below: for tasks with a calibration, the confidence (0..1) under which
-    an answer is not worth giving.
+    folder: None until it was fetched (`locate`). adapter: a LoRA adapter's folder, put onto the weights in `folder`;
+    base: the name of the checkpoint that it is put onto. pinned: the digest that the weights must have. side: of its
+    square image in pixels, when the name says. resize: the family's, see `preprocess.Resize`. abstain_below: for
+    tasks with a calibration, the confidence (0..1) under which an answer is not worth giving. world: of one with a
+    closed vocabulary, what its prompts and answers can be about; an empty answer then says that none of it is there.
     """
 
     name: str
@@ -66,6 +69,10 @@ class Checkpoint:
     calibration: dict[str, Calibration] = field(default_factory=dict)
     abstain_below: dict[str, float] = field(default_factory=dict)
     summary: str = ""
+    adapter: Path | None = None
+    base: str | None = None
+    pinned: str | None = None
+    world: str = ""
 
     def can_read(self, task: str) -> bool:
         """Whether it was trained for the task, as far as is known."""
@@ -139,6 +146,8 @@ def _described(base: Checkpoint, said: Mapping[str, Any]) -> Checkpoint:
             abstain_below={str(k): float(v) for k, v in dict(said.get("abstain_below") or {}).items()},
             calibration={k: Calibration.from_json(v, base.name) for k, v in maps.items()},
             summary=str(said.get("summary", "")),
+            world=str(said.get("world", "")),
+            pinned=said.get("digest"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise DocpipeError("DP302", base.name, f"docpipe.json is not of the known form: {error}") from error
@@ -174,11 +183,17 @@ def checkpoints_for(task: str) -> list[Checkpoint]:
 def find_checkpoint(name: str) -> Checkpoint:
     """The checkpoint of that name: a folder, a registered name, or a hub name (owner/name). Nothing is fetched.
 
-    Raises DP301, naming the registered ones, when it is none of these.
+    "base+folder" is a LoRA adapter put onto a base (each of these names); an adapter's folder alone is put onto the
+    base that it names itself. Raises DP301, naming the registered ones, when it is none of these, DP310 and DP311 for
+    an adapter that is none or names another base.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return read_folder(folder.resolve())
+        folder = folder.resolve()
+        return with_adapter(None, folder) if is_adapter(folder) and not _is_base(folder) else read_folder(folder)
+    base, plus, adapter = name.partition("+")
+    if plus:
+        return with_adapter(find_checkpoint(base), Path(adapter).expanduser())
     ours = shipped()
     if name in ours:
         return ours[name]
@@ -188,6 +203,39 @@ def find_checkpoint(name: str) -> Checkpoint:
     if _HUB_NAME.match(name):
         return _by_name(name)
     raise DocpipeError("DP301", name, "registered are " + ", ".join(checkpoint_names()))
+
+
+def with_adapter(base: Checkpoint | None, folder: Path) -> Checkpoint:
+    """A base with a LoRA adapter; its docpipe.json, where there is one, says what they can do together.
+
+    base None: the one that the adapter's own settings name. Raises DP310 for an adapter that cannot be loaded, DP311
+    when it names no base that can be found, or was trained on another one of the published checkpoints.
+    """
+    adapter = read_adapter(folder.resolve())
+    if base is None:
+        if adapter.base is None:
+            raise DocpipeError("DP311", adapter.name, "it names no base: write base+folder")
+        try:
+            base = find_checkpoint(adapter.base)
+        except DocpipeError as error:
+            raise DocpipeError("DP311", adapter.name, f"its base {adapter.base} is not here: base+folder") from error
+    theirs, ours = (_PUBLIC_NAME.search(name or "") for name in (adapter.base, base.hub or base.name))
+    if theirs and ours and theirs[0] != ours[0]:
+        raise DocpipeError("DP311", adapter.name, f"it was trained on {theirs[0]}, not on {ours[0]}")
+    if base.adapter is not None:
+        raise DocpipeError("DP311", adapter.name, f"{base.name} is a base with an adapter already")
+    plain = replace(
+        base, name=f"{base.name}+{adapter.name}", family="ft", tasks=None, settings={}, calibration={},
+        abstain_below={}, summary="", adapter=adapter.folder, base=base.name,
+    )  # fmt: skip
+    if not (folder / "docpipe.json").is_file():
+        return plain
+    said = {"resize": base.resize, "name": plain.name, **read_json(folder / "docpipe.json")}
+    return replace(_described(plain, said), gated=base.gated, pinned=base.pinned)
+
+
+def _is_base(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
 
 
 def locate(checkpoint: Checkpoint, *, revision: str | None = None, offline: bool = False) -> Checkpoint:
@@ -224,7 +272,9 @@ def locate(checkpoint: Checkpoint, *, revision: str | None = None, offline: bool
         raise DocpipeError("DP301", hub, "the hub has no such repository, or it is private") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise DocpipeError("DP301", hub, "it is not in the local cache and the hub is not reached") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HfHubHTTPError, OSError, ValueError, TypeError, KeyError) as error:  # the last two: it is no hub at all
         raise DocpipeError("DP302", hub, f"the hub cannot be reached: {error}") from error
+    if checkpoint.adapter is not None:
+        return replace(checkpoint, folder=Path(path))
     found = read_folder(Path(path), name=hub)
     return replace(found, hub=hub)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docpipe.errors import DocpipeError
+from docpipe.models.vocabulary import ClosedVocabulary
 
 if TYPE_CHECKING:
     from docpipe.models.network import NetworkConfig
@@ -36,6 +37,8 @@ class Tokenizer:
         self._kept.no_truncation()
         self._vocabulary, self._bos = config.text.vocabulary, config.bos
         self._control = frozenset((config.image_token, config.bos, config.eos, config.pad))
+        closed = type(self._kept.model).__name__ == "WordLevel"
+        self._closed = ClosedVocabulary(self._kept.get_vocab()) if closed else None
         self.newline = self._encode("\n")
         if not self.newline:
             raise DocpipeError("DP302", folder.name, "its tokenizer has no newline, which ends every prompt")
@@ -45,8 +48,11 @@ class Tokenizer:
 
         Control tokens written out in the prefix (`<image>`, `<eos>`) are left out: a question cannot forge them.
         Raises DP307 when the vocabulary does not hold a token, as tiny ones have none for `<loc0000>`: spelt out in
-        pieces it would mean nothing.
+        pieces it would mean nothing. A closed vocabulary refuses every word that it does not hold
+        (`vocabulary.ClosedVocabulary`).
         """
+        if self._closed is not None:
+            prefix = self._closed.spelt(prefix)
         for mark in _MARKS.findall(prefix):
             if self._kept.token_to_id(mark) is None:
                 raise DocpipeError("DP307", prefix, f"its vocabulary does not hold {mark}")
@@ -59,6 +65,31 @@ class Tokenizer:
     def text(self, tokens: Sequence[int]) -> str:
         """Ids as text, control tokens left out; `<loc…>` and `<seg…>` stay, and blanks are as decoded."""
         return str(self._kept.decode([t for t in tokens if t not in self._control], skip_special_tokens=False))
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """The text of each id; joined they are `text`. A character of several ids stands with the last of them."""
+        apart = [self.text([token]) for token in tokens]
+        if "".join(apart) == self.text(tokens):
+            return apart
+        made, so_far = [], ""
+        for count in range(1, len(tokens) + 1):
+            text = self.text(tokens[:count])
+            # What is not yet a whole character decodes to U+FFFD and comes later.
+            grown = text[len(so_far) :] if text.startswith(so_far) and not text.endswith("\ufffd") else ""
+            made.append(grown)
+            so_far += grown
+        return made
+
+    def stored_bytes(self, token: int) -> bytes:
+        """The bytes that an id adds to an answer; none for control tokens."""
+        if token in self._control:
+            return b""
+        byte = re.fullmatch(r"<0x([0-9A-F]{2})>", self.piece(token))
+        return bytes([int(byte[1], 16)]) if byte else self.text([token]).encode()
+
+    def encode(self, text: str) -> list[int]:
+        """A text's ids, control tokens left out."""
+        return self._encode(text)
 
     def piece(self, token: int) -> str:
         """One id as it stands in the vocabulary."""

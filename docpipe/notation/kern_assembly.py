@@ -43,6 +43,34 @@ def to_kern(readings: Sequence[Sequence[Reading]]) -> str:
     return write_system(assemble(readings))
 
 
+def joined_systems(systems: Sequence[System]) -> System:
+    """Systems of one piece as one, each going on where the one before ends.
+
+    Clefs and keys that a system repeats at its start are left out, as are meters that hold already; where a staff's
+    clef or the key is another one, it changes there. Raises ValueError when they have different numbers of staves.
+    """
+    if len({len(system.staves) for system in systems}) > 1:
+        raise ValueError("systems of different numbers of staves")
+    if not systems:
+        return System(())
+    staves: list[list[Measure]] = [[] for _ in systems[0].staves]
+    held: list[dict[str, str]] = [{} for _ in staves]
+    for system in systems:
+        for staff, holds, measures in zip(staves, held, system.staves, strict=True):
+            for m, measure in enumerate(measures):
+                staff.append(_without_known(measure, holds) if m == 0 else measure)
+                holds |= {item.what: item.value for item in measure.items if isinstance(item, Change)}
+    return System(tuple(tuple(staff) for staff in staves))
+
+
+def _without_known(measure: Measure, holds: dict[str, str]) -> Measure:
+    """A system's first measure without the signs at its start that hold already."""
+    items = list(measure.items)
+    begin = next((i for i, item in enumerate(items) if isinstance(item, Event)), len(items))
+    head = [item for item in items[:begin] if isinstance(item, Event) or holds.get(item.what) != item.value]
+    return replace(measure, items=(*head, *items[begin:]))
+
+
 def _agreed(column: list[list[Measure]]) -> list[list[Measure]]:
     """One column of strips with equally many measures in each and one bar for all: where they differ, one measure."""
     counts = {len(measures) for measures in column}

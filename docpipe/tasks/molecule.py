@@ -6,6 +6,7 @@ from docpipe.checks.smiles import check_molecule
 from docpipe.document import MoleculeContent
 from docpipe.metrics.smiles import exact_match
 from docpipe.models.preprocess import pad_to_white_square
+from docpipe.notation.groups import expand
 from docpipe.tasks.base import task
 
 
@@ -23,5 +24,5 @@ class MoleculeTask:
     metric = staticmethod(exact_match)
 
     def parse(self, text: str) -> MoleculeContent:
-        """The answer as it is; the check trims and canonicalises it and keeps the original."""
-        return MoleculeContent(smiles=text)
+        """The answer with tokens of groups written out; the check trims and canonicalises it and keeps the original."""
+        return MoleculeContent(smiles=expand(text))

@@ -13,10 +13,12 @@ from docpipe.tasks.base import task
 class SpatialTask:
     """Judge a statement (PaliGemma 2, arXiv 2412.03555, sec. 4.6: VSR, 224 px, 18 tokens, answered True or False).
 
-    The paper prints no prefix: this one is docpipe's own. The confidence is the probability of the answer given.
+    The paper prints no prefix: this one is docpipe's own. `choices` are what is chosen from: the engine keeps their
+    probabilities as first tokens, so that an answer comes with the probability that the statement is true.
     """
 
     prompts = {"*": "answer {language} {statement} true or false?"}  # noqa: RUF012
+    choices = ("True", "False")
     size, max_tokens = 224, 18
     prepare = staticmethod(squeeze)
     check = staticmethod(check_truth)

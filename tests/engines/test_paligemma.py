@@ -20,8 +20,10 @@ from PIL import Image
 
 from docpipe.document import Box, Page, Region, TextContent
 from docpipe.engines.base import Answer, Engine, Request
-from docpipe.engines.paligemma import Job, PaliGemmaEngine, picture, upright
+from docpipe.engines.paligemma import PaliGemmaEngine
+from docpipe.engines.paligemma_job import Job, picture
 from docpipe.engines.paligemma_reference import PaliGemmaReference
+from docpipe.engines.paligemma_view import upright
 from docpipe.models import registry
 from docpipe.models.decode import Decoded, prefill
 from docpipe.models.load import digest
@@ -178,9 +180,11 @@ def test_batches_are_as_large_as_set_and_of_one_task(model: str, monkeypatch: py
     loaded = engine.load(registry.find_checkpoint(model))
     run = loaded.decoder.decode
 
-    def watch(pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Decoded]:
+    def watch(
+        pixels: torch.Tensor, prompts: Sequence[Sequence[int]], limits: Sequence[int], **more: Any
+    ) -> list[Decoded]:
         sizes.append((len(prompts), len(set(map(tuple, prompts)))))
-        return run(pixels, prompts, limits)
+        return run(pixels, prompts, limits, **more)
 
     monkeypatch.setattr(loaded.decoder, "decode", watch)
     list(engine.read([ask((TEXT, MOLECULE)[s % 2], noise(seed=s)) for s in range(9)]))

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.document import Box
-from docpipe.notation.tokens import Found, detections, loc, read_box, read_objects, seg, write_box, write_objects
+from docpipe.notation.tokens import (
+    Found,
+    detections,
+    loc,
+    place_in,
+    read_box,
+    read_objects,
+    read_words,
+    seg,
+    text_lines,
+    write_box,
+    write_objects,
+    write_words,
+)
 
 PAGE = Box(100, 200, 300, 600)
 
@@ -88,3 +101,40 @@ def test_codes_outside_the_codebook_and_frames_without_area_are_refused() -> Non
 def test_objects_go_back_and_forth() -> None:
     found = [Found("cat", (0.0, 0.0, 1.0, 1.0)), Found("dog", (0.0, 512 / 1023, 512 / 1023, 1.0), tuple(range(16)))]
     assert read_objects(write_objects(found)) == (found, [])
+
+
+# --- text spotting ---------------------------------------------------------------------------------------------
+
+
+def test_spotted_words_are_read_with_their_places_and_spans() -> None:
+    text = "<loc0000><loc0000><loc0100><loc0200> Hello ; <loc0000><loc0300><loc0100><loc0500> a;b <loc0001> x"
+    first, second = read_words(text)
+    assert (first.text, second.text) == ("Hello", "a;b")
+    assert first.place == pytest.approx((0, 0, 200 / 1023, 100 / 1023))
+    assert [text[slice(*word.span)] for word in (first, second)] == ["Hello", "a;b"]
+
+
+def test_spotted_words_go_back_and_forth() -> None:
+    frame = Box(100, 50, 300, 450)
+    words = [("Hello", Box(100, 50, 150, 60)), ("5 < 6", Box(160, 51, 200, 61)), ("there ;)", Box(110, 80, 140, 92))]
+    found = read_words(write_words(words, frame))
+    assert [word.text for word in found] == [text for text, _ in words]
+    for word, (_, box) in zip(found, words, strict=True):
+        assert place_in(word.place, frame) == pytest.approx(box, abs=400 / 1023)
+
+
+def test_words_become_lines_from_the_top_down_and_left_to_right() -> None:
+    page = Box(0, 0, 1000, 1000)
+    slanted = [(f"w{i}", Box(10 + 100 * i, 100 + 4 * i, 90 + 100 * i, 130 + 4 * i)) for i in range(8)]
+    below = [("second", Box(10, 140, 200, 170)), ("line", Box(210, 145, 300, 172))]
+    title = [("Title", Box(400, 20, 600, 80))]
+    lines = text_lines(read_words(write_words([*below, *slanted[::-1], *title], page)))
+    assert [" ".join(w.text for w in line) for line in lines] == [
+        "Title", "w0 w1 w2 w3 w4 w5 w6 w7", "second line",
+    ]  # fmt: skip
+
+
+@given(st.text(alphabet="<loc0123456789> ;ab\n", max_size=80))
+def test_no_spotted_answer_whatever_raises(text: str) -> None:
+    for word in read_words(text):
+        assert word.text == text[slice(*word.span)]

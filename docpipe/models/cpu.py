@@ -1,0 +1,58 @@
+"""What this processor can do: the instruction sets that decide which arithmetic is right and fast, and its cores."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Features:
+    """int8: multiplies int8 without saturating in 16 bits (VNNI or AMX). bfloat16: multiplies it in hardware.
+
+    named: the instruction sets found, as /proc/cpuinfo names them. cores: physical ones that this process may use.
+    """
+
+    int8: bool
+    bfloat16: bool
+    named: tuple[str, ...]
+    cores: int
+
+
+_LOOKED_FOR = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
+
+
+@cache
+def features() -> Features:
+    """The features of this machine; on systems without /proc/cpuinfo none are taken for granted."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        flags = set()
+    named = tuple(flag for flag in _LOOKED_FOR if flag in flags)
+    arm = platform.machine().lower() in {"arm64", "aarch64"}
+    return Features(
+        int8=bool({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"} & set(named)) or arm,
+        bfloat16=bool({"avx512_bf16", "amx_bf16", "bf16"} & set(named)),
+        named=named,
+        cores=physical_cores(),
+    )
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, each counted once whatever its threads."""
+    try:
+        usable = os.sched_getaffinity(0)
+    except AttributeError:
+        return os.cpu_count() or 1
+    seen = set()
+    for cpu in usable:
+        place = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            seen.add(((place / "physical_package_id").read_text(), (place / "core_id").read_text()))
+        except OSError:
+            seen.add(("", str(cpu)))
+    return max(1, len(seen))

@@ -1,0 +1,341 @@
+"""Quantized networks: the linear layers of `docpipe.models.network` swapped for others, layer by layer while loading.
+
+A checkpoint is read one parameter at a time, and each matrix is quantized before the next is read: there are never two
+copies. What is made can be kept in a folder, a file a layer, and is mapped from there the next time. The embedding
+stays bfloat16 and mapped: of its gigabyte only the rows of the tokens used are ever in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from docpipe.errors import DocpipeError
+from docpipe.models.cpu import features
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from docpipe.models.adapters import Adapter
+    from docpipe.models.network import Network, VisionLayer
+
+Mode = Literal["none", "auto", "int8", "int8-weight", "bf16"]
+MODES: tuple[Mode, ...] = ("none", "auto", "int8", "int8-weight", "bf16")
+
+FORMAT = 1
+HEADER = "quantized.json"
+"""Names the folder's files; written last, so that a folder without it is unfinished."""
+
+WORDS = "words"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to compute: the mode, the kernel and bits of activations of W8A8, and why, in a sentence."""
+
+    mode: Mode
+    backend: str | None
+    bits: int | None
+    why: str
+
+
+def choose(mode: Mode = "auto") -> Choice:
+    """What a mode means on this processor. Raises DP313 for a mode that there is not or that is not right here.
+
+    auto: W8A8 where a kernel passes its self-test (with 7 bits of activations where it saturates at 8), else float32,
+    since bfloat16 is emulated on most processors that lack one.
+    """
+    from docpipe.models.kernels import best_backend
+
+    if mode not in MODES:
+        raise DocpipeError("DP313", str(mode), "modes: " + ", ".join(MODES))
+    found = features()
+    named = ", ".join(found.named) or "no instruction sets known to it"
+    if mode == "none":
+        return Choice("none", None, None, "as loaded")
+    if mode == "bf16":
+        slow = "" if found.bfloat16 else ", which emulates bfloat16: slow"
+        return Choice("bf16", None, None, f"bfloat16 on a processor with {named}{slow}")
+    if mode == "int8-weight":
+        return Choice("int8-weight", None, None, f"int8 weights, bfloat16 activations, on a processor with {named}")
+    best = best_backend()
+    if best is None:
+        if mode == "int8":
+            raise DocpipeError("DP313", "int8", f"no int8 kernel of PyTorch is right on this processor ({named})")
+        return Choice("none", None, None, f"float32: no int8 kernel is right on a processor with {named}")
+    backend, bits = best
+    note = "" if bits == 8 else "; without VNNI its kernels saturate, so activations have 7 bits"
+    return Choice("int8", backend, bits, f"W8A8 by {backend} on a processor with {named}{note}")
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What calibration decided for single linear layers, by name: those that stay in bfloat16, and the input channels
+    that stay in float32."""
+
+    kept: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def make_linear(
+    name: str, weight: Tensor, bias: Tensor | None, choice: Choice, treatment: Treatment | None = None
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The layer that stands for a linear one of this mode, and the tensors that it can be made of again."""
+    import torch
+
+    from docpipe.models.kernels import quantize_rows
+
+    treatment = treatment or Treatment()
+    if choice.mode == "bf16" or name in treatment.kept:
+        kept = {"weight": weight.to(torch.bfloat16)}
+    else:
+        kept = {}
+        if name in treatment.columns and choice.mode == "int8":
+            columns = torch.tensor(treatment.columns[name])
+            kept = {"columns": columns, "exact": weight[:, columns].float().clone()}
+            weight = weight.float().index_fill(1, columns, 0.0)
+        quantized, scale = quantize_rows(weight)
+        kept |= {"int8": quantized, "scale": scale}
+    if bias is not None:
+        kept["bias"] = bias.float().clone()
+    return remade(kept, choice), kept
+
+
+def remade(kept: Mapping[str, Tensor], choice: Choice) -> nn.Module:
+    """The layer made of the tensors that `make_linear` gave."""
+    from docpipe.models.kernels import Int8Linear, PackedLinear, WeightOnlyLinear
+
+    if "weight" in kept:
+        return PackedLinear(kept["weight"], kept.get("bias"))
+    if choice.mode == "int8-weight":
+        return WeightOnlyLinear(kept["int8"], kept["scale"], kept.get("bias"))
+    backend: Any = choice.backend
+    return Int8Linear(
+        kept["int8"], kept["scale"], kept.get("bias"), kept.get("columns"), kept.get("exact"), backend
+    )  # fmt: skip
+
+
+def linear_names(network: Network) -> list[str]:
+    """The names of the network's linear layers, in the order of the computation."""
+    from torch import nn
+
+    return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+
+
+def quantize(network: Network, choice: Choice, treatment: Treatment | None = None) -> Network:
+    """Swap the linear layers of a loaded network, which is changed; the network. For tests and calibration: `load`
+    never holds two copies."""
+    import torch
+
+    if choice.mode == "none":
+        return network
+    for name in linear_names(network):
+        linear: Any = network.get_submodule(name)
+        put_module(network, name, make_linear(name, linear.weight, linear.bias, choice, treatment)[0])
+    head = network.words if network.head is None else network.head
+    network.unembed = make_linear("unembed", head.to(torch.bfloat16), None, choice, treatment)[0]
+    network.head = None
+    set_parameter(network, WORDS, network.words.to(torch.bfloat16))
+    return finish(network, choice)
+
+
+def load(
+    folder: Path,
+    mode: Mode = "auto",
+    *,
+    keep: Path | None = None,
+    treatment: Treatment | None = None,
+    adapter: Adapter | None = None,
+) -> tuple[Network, Choice]:
+    """A checkpoint with quantized layers, and how it computes.
+
+    folder: a checkpoint, or one that `save` wrote. keep: a folder of folders where what is made is looked for by the
+    checkpoint's digest, and kept. Raises DP302 as `load_network`, DP313 as `choose`.
+    """
+    from docpipe.models.load import digest, load_network
+
+    choice = choose(mode)
+    if (folder / HEADER).is_file():
+        return _read(folder, choice), choice
+    if choice.mode == "none":
+        return load_network(folder, adapter=adapter), choice
+    if keep is None or adapter is not None:
+        return _made(folder, choice, treatment, adapter, lambda *_: None), choice
+    place = keep / f"{digest(folder)[:32]}-{choice.mode}"
+    if not (place / HEADER).is_file():
+        save(folder, place, choice, treatment)
+    return _read(place, choice), choice
+
+
+def save(folder: Path, to: Path, choice: Choice, treatment: Treatment | None = None) -> None:
+    """Write a checkpoint's quantized form into a folder, which appears whole. Raises DP302, DP401."""
+    from safetensors.torch import save_file
+
+    files: list[str] = []
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as beside:
+            place = Path(beside)
+
+            def write(name: str, tensors: dict[str, Tensor]) -> None:
+                files.append(f"{name}.safetensors")
+                save_file({key: value.contiguous() for key, value in tensors.items()}, place / files[-1])
+
+            _made(folder, choice, treatment, None, write)
+            for other in (
+                "config.json",
+                "tokenizer.json",
+                "tokenizer_config.json",
+                "docpipe.json",
+                "preprocessor_config.json",
+            ):
+                if (folder / other).is_file():
+                    shutil.copyfile(folder / other, place / other)
+            header = {
+                "format": FORMAT,
+                "mode": choice.mode,
+                "files": files,
+                "treatment": asdict(treatment or Treatment()),
+            }
+            (place / HEADER).write_text(json.dumps(header, indent=1) + "\n")
+            if to.is_dir():  # another process was faster, or it is an unfinished one
+                shutil.rmtree(to)
+            os.replace(place, to)
+            place.mkdir()  # for the context to remove
+    except OSError as error:
+        raise DocpipeError("DP401", str(to), error.strerror or str(error)) from error
+
+
+def _made(
+    folder: Path, choice: Choice, treatment: Treatment | None, adapter: Adapter | None,
+    write: Callable[[str, dict[str, Tensor]], None],
+) -> Network:  # fmt: skip
+    """The network made of a checkpoint, one group of parameters (a layer) after the other; `write` is told each."""
+    import torch
+
+    from docpipe.models.load import Weights, network_config, stacked, weight_plan
+    from docpipe.models.network import Network
+
+    with torch.device("meta"):
+        network = Network(network_config(folder))
+    plan = weight_plan(network.config)
+    if adapter is not None:
+        adapter.weights.check_names({part for parts in plan.values() for part in parts})
+    linears = set(linear_names(network))
+    weights = Weights(folder, torch.float32, "cpu", adapter)
+
+    def take(name: str, dtype: torch.dtype | None = None) -> Tensor:
+        return stacked(network.config, name)(weights.take(plan[name], network.get_parameter(name).shape, dtype))
+
+    for group, names in _groups(plan):
+        told: dict[str, Tensor] = {}
+        for name in names:
+            owner, _, leaf = name.rpartition(".")
+            if owner in linears:
+                if leaf == "weight":
+                    bias = take(f"{owner}.bias") if f"{owner}.bias" in plan else None
+                    layer, kept = make_linear(owner, take(name), bias, choice, treatment)
+                    put_module(network, owner, layer)
+                    told |= {f"{owner}/{part}": value for part, value in kept.items()}
+            elif name in {"words", "head"}:
+                value = take(name, torch.bfloat16)
+                if name == "words":
+                    network.words = torch.nn.Parameter(value, requires_grad=False)
+                    write(WORDS, {WORDS: value})
+                if name == "head" or network.config.tied:
+                    network.unembed, kept = make_linear("unembed", value, None, choice, treatment)
+                    write("unembed", {f"unembed/{part}": tensor for part, tensor in kept.items()})
+            else:
+                value = take(name)
+                set_parameter(network, name, value)
+                told[name] = value
+        if told:
+            write(group, told)
+    weights.close()
+    network.head = None
+    return finish(network, choice)
+
+
+def _groups(plan: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
+    """The plan's parameters by layer, the large embedding by itself, in order."""
+    groups: dict[str, list[str]] = {}
+    for name in plan:
+        parts = name.split(".")
+        group = "-".join(parts[:2]) if parts[0].endswith("_layers") else name if name in {"words", "head"} else "rest"
+        groups.setdefault(group, []).append(name)
+    yield from groups.items()
+
+
+def _read(folder: Path, choice: Choice) -> Network:
+    """The network of a folder that `save` wrote. Raises DP302 when it is damaged."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from docpipe.models.load import network_config, read_json
+    from docpipe.models.network import Network
+
+    header = read_json(folder / HEADER)
+    if header.get("format") != FORMAT:
+        raise DocpipeError("DP302", folder.name, f"its format is {header.get('format')}, this docpipe knows {FORMAT}")
+    if choice.mode == "none" or (choice.mode != header["mode"]):
+        choice = choose(header["mode"])
+    with torch.device("meta"):
+        network = Network(network_config(folder))
+    try:
+        for name in header["files"]:
+            layers: dict[str, dict[str, Tensor]] = {}
+            with safe_open(folder / name, framework="pt", device="cpu") as file:
+                for key in file.keys():  # noqa: SIM118
+                    owner, slash, part = key.partition("/")
+                    value = file.get_tensor(key)
+                    if slash:
+                        layers.setdefault(owner, {})[part] = value
+                    elif key == WORDS:
+                        network.words = torch.nn.Parameter(value, requires_grad=False)
+                    else:
+                        set_parameter(network, key, value.clone())
+            for owner, kept in layers.items():
+                put_module(network, owner, remade(kept, choice))
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise DocpipeError("DP302", folder.name, f"the weights are damaged: {error}") from error
+    network.head = None
+    left = [name for name, value in network.named_parameters() if value.is_meta]
+    if left:
+        raise DocpipeError("DP302", folder.name, f"the weight {left[0]} is missing")
+    return finish(network, choice)
+
+
+def finish(network: Network, choice: Choice) -> Network:
+    """Give what is left the type that the mode computes in, and the network is ready for inference."""
+    import torch
+
+    exact = torch.bfloat16 if choice.mode == "bf16" else torch.float32
+    for name, value in list(network.named_parameters()):
+        if name != WORDS and value.dtype != exact and not name.endswith(".scale"):
+            set_parameter(network, name, value.to(exact))
+    network.computes_in = exact
+    if choice.mode != "bf16" and features().bfloat16:
+        for layer in network.vision_layers:
+            cast("VisionLayer", layer).attends_in = torch.bfloat16
+    return network.eval().requires_grad_(False)
+
+
+def put_module(network: Network, name: str, module: nn.Module) -> None:
+    """Put a module in place of the one of that name."""
+    owner, _, leaf = name.rpartition(".")
+    setattr(network.get_submodule(owner), leaf, module)
+
+
+def set_parameter(network: Network, name: str, value: torch.Tensor) -> None:
+    """Give the parameter of that name its value."""
+    import torch
+
+    owner, _, leaf = name.rpartition(".")
+    setattr(network.get_submodule(owner), leaf, torch.nn.Parameter(value, requires_grad=False))

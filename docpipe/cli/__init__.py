@@ -11,7 +11,22 @@ from docpipe.errors import DocpipeError
 def main() -> None:
     """Run the command line. A coded error is one line on standard error and exit code 1; Ctrl-C is 130."""
     # Each module below registers its commands with the app.
-    from docpipe.cli import about, ask, convert, inspect, models, read  # noqa: F401
+    from docpipe.cli import (  # noqa: F401
+        about,
+        ask,
+        bench,
+        convert,
+        eval,
+        export,
+        inspect,
+        journal,
+        models,
+        read,
+        serve,
+        synth,
+        train,
+        view,
+    )
 
     try:
         app()

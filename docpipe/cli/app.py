@@ -38,6 +38,7 @@ Jobs = Annotated[
 PageDeadline = Annotated[
     float, typer.Option("--page-deadline", min=0.1, metavar="SECONDS", help="A page may take so long.")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

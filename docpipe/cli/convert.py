@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +23,7 @@ from docpipe.cli.app import (
     Pages,
     Password,
     PipelineName,
+    Quiet,
     Sources,
     app,
     default_jobs,
@@ -28,6 +31,7 @@ from docpipe.cli.app import (
 from docpipe.errors import DocpipeError
 
 if TYPE_CHECKING:
+    from docpipe.pipeline import Pipeline
     from docpipe.run.batch import Outcome
     from docpipe.run.events import Event, Watcher
 
@@ -52,31 +56,101 @@ def convert(
     ] = 100.0,
     memory: Annotated[
         float | None,
-        typer.Option("--memory", min=0.5, metavar="GB", help="Address space of a worker, in 10^9 bytes."),
+        typer.Option("--memory", min=0.5, metavar="GB", help="Address space of a worker [default: the machine's]."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    again: Annotated[bool, typer.Option("--again", "--force", help="Convert finished documents, too.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask models anew, whatever they said before.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert documents into OUT/<name>/document.json and exports. Exit code 0 only when nothing is missing."""
+    """Convert documents into OUT/<name>/document.json and exports. Exit code 0 only when nothing is missing.
+
+    A run that was cut goes on when the same command is given again; finished documents are left as they are.
+    """
     from docpipe.api import converting_pipeline
     from docpipe.export import check_formats
-    from docpipe.run.batch import BatchSettings, convert_files
-    from docpipe.run.pool import Limits
 
     formats = check_formats(name for name in to.split(",") if name and name != "json")
     chosen = converting_pipeline(pipeline, model, language)
     files, refused = find_all(sources)
     options = {"pipeline": pipeline, "pages": pages, "model": model, "language": language, "formats": list(formats)}
-    limits = Limits(page_deadline, int(memory * 1e9) if memory else None)
-    settings = BatchSettings(pages, password, formats, jobs or default_jobs(), deadline, limits, options)
-    with progress(shown=not quiet and not as_json and sys.stderr.isatty()) as watch:
-        outcomes = convert_files(files, out, chosen, settings, watch)
+    asked = Asked(options, chosen, pages, formats, jobs, page_deadline, deadline, memory, not no_cache)
+    report(run(files, out, asked, password=password, again=again, quiet=quiet or as_json), refused, quiet, as_json)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is asked for, as it is kept in the journal so that `docpipe resume` needs no more than the folder."""
+
+    options: dict[str, Any]
+    pipeline: Pipeline
+    pages: str | None
+    formats: tuple[str, ...]
+    jobs: int | None
+    page_deadline: float
+    deadline: float
+    memory: float | None
+    cache: bool
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        assert self.pipeline.file is not None
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return plain | {"pipeline": self.pipeline.file.model_dump(mode="json")}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Asked:
+        """What was asked for, from the journal. Raises DP405 when it says something else."""
+        from docpipe.pipeline import Pipeline
+        from docpipe.pipeline_file import PipelineFile
+
+        try:
+            pipeline = Pipeline.from_file(PipelineFile.model_validate(plain["pipeline"]))
+            return cls(**(plain | {"pipeline": pipeline, "formats": tuple(plain["formats"])}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DocpipeError("DP405", "run.journal", f"what was asked for cannot be read: {error}") from error
+
+
+def run(
+    files: Sequence[Path], out: Path, asked: Asked, *, password: str | None, again: bool = False, quiet: bool = False
+) -> list[Outcome]:
+    """Convert files. On Ctrl-C or SIGTERM this process ends, with what is done kept."""
+    from docpipe.run.batch import BatchSettings, convert_files
+    from docpipe.run.cache import cache_file, cache_size
+    from docpipe.run.crew import Limits
+    from docpipe.run.machine import memory_of_machine
+    from docpipe.run.stopping import Interrupted
+    from docpipe.run.worker import Terms
+
+    memory = int(asked.memory * 1e9) if asked.memory else None
+    if memory is None and asked.pipeline.devices <= {"cpu"}:  # other devices map far more than they use
+        memory = memory_of_machine()
+    terms = Terms(cache=(cache_file(), cache_size()) if asked.cache else None)
+    settings = BatchSettings(
+        pages=asked.pages, password=password, formats=asked.formats, jobs=asked.jobs or default_jobs(),
+        deadline=asked.deadline, limits=Limits(asked.page_deadline, memory, terms=terms), options=asked.options,
+        again=again, asked=asked.plain(),
+    )  # fmt: skip
+    try:
+        with progress(shown=not quiet and sys.stderr.isatty()) as watch:
+            return convert_files(files, out, asked.pipeline, settings, watch)
+    except Interrupted as stop:
+        print(f"stopped; `docpipe resume {out}` goes on from here", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + stop.number)  # nothing is left to be written, and no thread is waited for
+
+
+def report(outcomes: Sequence[Outcome], refused: Sequence[str], quiet: bool, as_json: bool) -> None:
+    """Tell what came of a run; exit code 1 when anything is missing."""
     for line in (*refused, *(o.error for o in outcomes if o.error)):
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps([_plain(o) for o in outcomes], ensure_ascii=False))
     else:
         for outcome in outcomes:
+            if outcome.note and not quiet:
+                print(f"{outcome.source}: {outcome.note}", file=sys.stderr)
             for line in outcome.page_errors:
                 print(line, file=sys.stderr)
         if not quiet and any(o.error is None for o in outcomes):
@@ -163,5 +237,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "regions": dict(outcome.kinds),
         "verdicts": dict(outcome.verdicts),
         "page_errors": outcome.page_errors,
+        "known": outcome.known,
+        "note": outcome.note,
         "seconds": round(outcome.seconds, 3),
     }

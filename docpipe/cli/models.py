@@ -53,7 +53,8 @@ def info(name: Name, as_json: AsJson = False) -> None:
     from docpipe.models.registry import find_checkpoint
 
     checkpoint = find_checkpoint(name)
-    facts = _facts(checkpoint) | (_shape(checkpoint) if checkpoint.folder else {})
+    facts = _facts(checkpoint) | (_shape(checkpoint) if checkpoint.folder else {}) | _adapter(checkpoint)
+    facts |= _memory(checkpoint)
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, indent=1))
         return
@@ -62,9 +63,16 @@ def info(name: Name, as_json: AsJson = False) -> None:
 
 
 @models.command()
-def pull(name: Name, revision: Revision = None) -> None:
+def pull(
+    name: Name,
+    revision: Revision = None,
+    digest: Annotated[str | None, typer.Option("--digest", help="SHA-256 that it must have.")] = None,
+    offline: Offline = False,
+) -> None:
     """Fetch a checkpoint into the hub's cache and print its digest. Gated ones need a login."""
-    _print_digest(_located(name, revision, offline=False))
+    checkpoint = _located(name, revision, offline)
+    _check_digest(checkpoint, digest)
+    _print_digest(checkpoint)
 
 
 @models.command()
@@ -75,17 +83,15 @@ def verify(
     offline: Offline = False,
 ) -> None:
     """Load a checkpoint whole (shapes, values, tokenizer) and print its digest; exit code 1 when anything is wrong."""
-    from docpipe.models.load import digest as digest_of
+    from docpipe.models.adapters import read_adapter
     from docpipe.models.load import load_network, network_config
     from docpipe.models.tokenizer import Tokenizer
 
     checkpoint = _located(name, revision, offline)
     assert checkpoint.folder is not None
-    found = digest_of(checkpoint.folder)
-    if digest is not None and digest.lower() != found:
-        raise DocpipeError("DP306", checkpoint.name, f"it is {found}")
+    _check_digest(checkpoint, digest)
     Tokenizer(checkpoint.folder, network_config(checkpoint.folder))
-    load_network(checkpoint.folder)
+    load_network(checkpoint.folder, adapter=read_adapter(checkpoint.adapter) if checkpoint.adapter else None)
     _print_digest(checkpoint)
 
 
@@ -98,11 +104,19 @@ def _located(name: str, revision: str | None, offline: bool) -> Checkpoint:
     return found
 
 
-def _print_digest(checkpoint: Checkpoint) -> None:
-    from docpipe.models.load import digest
+def _check_digest(checkpoint: Checkpoint, wanted: str | None) -> None:
+    """Raises DP306 when a checkpoint's digest is not the one wanted, or not the one that it is pinned to."""
+    from docpipe.models.digests import whole_digest
 
-    assert checkpoint.folder is not None
-    print(f"{digest(checkpoint.folder)}  {checkpoint.name}")
+    found = whole_digest(checkpoint)
+    if wanted is not None and wanted.lower() != found:
+        raise DocpipeError("DP306", checkpoint.name, f"it is {found}")
+
+
+def _print_digest(checkpoint: Checkpoint) -> None:
+    from docpipe.models.digests import whole_digest
+
+    print(f"{whole_digest(checkpoint)}  {checkpoint.name}")
 
 
 def _tasks(checkpoint: Checkpoint) -> str:
@@ -126,8 +140,44 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in (None, "", [])}
 
 
+def _adapter(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A LoRA adapter's facts, and those that lie in the checkpoint's own folder."""
+    from docpipe.models.adapters import is_adapter, read_adapter
+
+    if checkpoint.adapter is not None:
+        adapter = read_adapter(checkpoint.adapter)
+        return {
+            "base": checkpoint.base,
+            "adapter": adapter.name,
+            "rank": adapter.rank,
+            "alpha": adapter.alpha,
+            "targets": list(adapter.targets),
+            "adapted weights": len(adapter.weights.names),
+        }
+    if checkpoint.folder is None:
+        return {}
+    beside = sorted(folder.name for folder in checkpoint.folder.iterdir() if folder.is_dir() and is_adapter(folder))
+    return {"adapters": beside} if beside else {}
+
+
+def _memory(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Gigabytes that it takes to answer one request in 512 tokens, in either type of weights."""
+    from docpipe.models.load import network_config
+    from docpipe.models.memory import BYTES, predicted, published_config
+
+    if checkpoint.folder is not None:
+        config = network_config(checkpoint.folder)
+    elif checkpoint.size and checkpoint.side:
+        config = published_config(checkpoint.size, checkpoint.side)
+    else:
+        return {}
+    totals = {dtype: predicted(config, tokens=512, dtype=dtype).total for dtype in BYTES}
+    return {"memory": [f"{total / 1e9:.2f} GB in {dtype}" for dtype, total in totals.items()]}
+
+
 def _shape(checkpoint: Checkpoint) -> dict[str, Any]:
-    from docpipe.models.load import digest, network_config
+    from docpipe.models.digests import whole_digest
+    from docpipe.models.load import network_config
 
     assert checkpoint.folder is not None
     config = network_config(checkpoint.folder)
@@ -135,5 +185,6 @@ def _shape(checkpoint: Checkpoint) -> dict[str, Any]:
         "side": config.vision.side,
         "image tokens": config.vision.tokens,
         "vocabulary": config.text.vocabulary,
-        "digest": digest(checkpoint.folder),
+        "digest": whole_digest(checkpoint),
+        "pinned": bool(checkpoint.pinned),
     }

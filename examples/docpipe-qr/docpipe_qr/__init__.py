@@ -1,0 +1,1 @@
+"""A docpipe plug-in that reads QR codes."""

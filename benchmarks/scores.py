@@ -1,112 +1,204 @@
-"""How well a run or checkpoint of the scores recipe reads scanned systems that nothing in its training came from.
+"""How well a checkpoint of the scores recipe reads music, and what the grammar, candidates and agreement each add.
 
-    DOCPIPE_BENCH_DATA=data python benchmarks/scores.py --weights runs/scores/best.pt [--step 1] [--out answers]
+    DOCPIPE_BENCH_DATA=data python benchmarks/scores.py runs/scores/best.pt [--strips 200] [--renders 60] [--scans 60]
 
-Cuts every system into strips, reads them, puts the readings together and prints, with the count of systems: symbol
-error rate, note and pitch F1 of strips whose bars were found, staves and bars found, and CPU seconds per system.
-With --out it writes one .krn a system, for any other scorer. --cuts measures the cutting alone, without a model.
+The weights are a run's file or an exported folder. Strips: held-out ones, one staff and one measure each, cut exactly.
+Renders and scans: whole systems, cut by docpipe; scans are DOCPIPE_BENCH_DATA/scores/scan-*, of which nothing is
+trained on. Every row of the tables switches one thing on. With DOCPIPE_JUDGE, the folder that holds the package of an
+independent scorer (scores.score(truth, answer, Options())), its ser_core stands beside. Times are CPU milliseconds of
+one thread, cutting included. --cuts measures the cutting alone, without a model; --out writes the answers to the scans.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 
-from docpipe.engines.staves import Cut, cut_system, joined
-from docpipe.metrics.ser import ser
-from docpipe.models.strips import fold
+from docpipe.engines.staves import Cut, cut_system
+from docpipe.metrics.notes import note_bar_f1, note_f1
+from docpipe.metrics.ser import ser, symbol_edits
+from docpipe.notation.kern_grammar import broken_at
 from docpipe.notation.kern_reading import read_staves
-from docpipe.notation.kern_tokens import encode, split
-from docpipe.train.domains.scores import score
+from docpipe.train.score_systems import NEARLY, reader_in, rendered, scanned
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "greedy": {"width": 1, "agreement": False, "forced": False},
+    "4 candidates": {"width": 4, "agreement": False, "forced": False},
+    "+ agreement": {"width": 4, "agreement": True, "forced": False},
+    "+ read again": {"width": 4, "agreement": True, "forced": True},
+}
+"""Within the grammar, all of them; the last is what the engine does."""
+
+Scorer = Callable[[str, str], dict[str, float]]
 
 
-def reader(weights: Path) -> Any:
-    """A function from strips to their tokens."""
-    import numpy as np
-    import torch
+def exported(weights: Path) -> Path:
+    """The folder of a run's weights, written without calibration; a folder as it is."""
+    if weights.is_dir():
+        return weights
+    from docpipe.train.export import read_run, write_transformers
 
-    from docpipe.train.batches import Collator
-    from docpipe.train.decoding import answers
-    from docpipe.train.domains import domain
-    from docpipe.train.export import read_run
+    folder = Path(tempfile.mkdtemp())
+    model, recipe, kept = read_run(weights)
+    write_transformers(model, recipe, kept["vocabulary"], folder)
+    print(f"step {kept['step']}, {kept['samples']} samples")
+    return folder
 
-    torch.set_num_threads(1)
-    model, recipe, _ = read_run(weights)
-    collate = Collator(domain(recipe.domain, **recipe.options), recipe.architecture.grid, recipe.architecture.patch)
-    prefix = collate.prefix("kern")
 
-    def read(strips: Sequence[Any]) -> list[list[str]]:
-        pixels = torch.from_numpy(np.stack([fold(s) for s in strips])).float().div_(127.5).sub_(1.0)
-        ids = torch.tensor([prefix] * len(strips))
-        inputs = {
-            "pixel_values": pixels[:, None].expand(-1, 3, -1, -1),
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "token_type_ids": torch.zeros_like(ids),
-        }
-        said, _ = answers(model, collate, inputs, len(prefix), recipe.evaluation.max_tokens)
-        return [split("".join(tokens)) for tokens in said]
+def strips(folder: Path, count: int) -> None:
+    """Held-out strips: plain greedy decoding, then within the grammar, then with candidates."""
+    from docpipe.engines.score_reading import TokenRules
+    from docpipe.models.decode import generate
+    from docpipe.models.guided import guided
+    from docpipe.models.load import load_network
+    from docpipe.models.tokenizer import Tokenizer
+    from docpipe.train.decoding import seen
+    from docpipe.train.domains.scores import Scores, score
 
-    return read
+    network = load_network(folder)
+    tokenizer = Tokenizer(folder, network.config)
+    names = [tokenizer.piece(token).strip() for token in range(network.config.text.vocabulary)]
+    rules, prompt = TokenRules(names, network.config.eos), tokenizer.prompt("kern")
+    held = Scores().validation(count)["held_out"]
+    truths = [tuple(sample.truth.split()) for sample in held]
+    kinds = [str(sample.slices["kind"]) for sample in held]
+    print(
+        "| strips | SER | exact | exact, best of all | note F1 | pitch F1 | ungrammatical | ms |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+    for name, width in (("greedy, free", 0), ("greedy, grammar", 1), ("4 candidates", 4), ("8 candidates", 8)):
+        said: list[list[tuple[str, ...]]] = []
+        begun = time.process_time()
+        for first in range(0, count, 16):
+            some = held[first : first + 16]
+            pixels = seen(np.stack([sample.pixels for sample in some]))
+            prompts, limits = [prompt] * len(some), [84] * len(some)
+            if width:
+                found = guided(network, pixels, prompts, limits, [rules] * len(some), width)
+            else:
+                found = [[one] for one in generate(network, pixels, prompts, limits)]
+            said += [[tuple(names[t] for t in one.tokens) for one in every] for every in found]
+        spent = 1000 * (time.process_time() - begun) / count
+        row = score(truths, [every[0] for every in said], kinds)
+        best = sum(any(_bare(one) == _bare(truth) for one in every) for every, truth in zip(said, truths, strict=True))
+        broken = sum(broken_at(every[0]) is not None for every in said)
+        print(
+            f"| {name} | {row['ser']:.3f} | {row['exact']:.3f} | {best / count:.3f} | {row['note_f1']:.3f} "
+            f"| {row['pitch_f1']:.3f} | {broken / count:.3f} | {spent:.1f} |",
+            flush=True,
+        )
+
+
+def _bare(tokens: Sequence[str]) -> list[str]:
+    return [token for token in tokens if token[0] != "x"]
+
+
+def judge() -> Scorer | None:
+    """The independent scorer, where DOCPIPE_JUDGE names one."""
+    place = os.environ.get("DOCPIPE_JUDGE")
+    if not place:
+        return None
+    sys.path.insert(0, place)
+    from judge import scores as independent
+
+    return lambda truth, answer: independent.score(truth, answer, independent.Options())
+
+
+def systems(folder: Path, title: str, cases: Sequence[tuple[Image.Image, str]], out: Path | None = None) -> None:
+    """Whole systems by every variant."""
+    scorer = judge()
+    print(
+        f"| {title}, n = {len(cases)} | SER | core SER | note F1 | note F1 by bar | nearly right | bars agree "
+        "| strips that do not fit | ms |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    for name, settings in VARIANTS.items():
+        reader = reader_in(folder, **settings)
+        edits = length = core = core_length = 0
+        notes = by_bar = nearly = agreed = unfit = spent = 0.0
+        for number, (image, truth) in enumerate(cases):
+            begun = time.process_time()
+            read = reader.read([image])[0]
+            spent += time.process_time() - begun
+            answer = read.kern or ""
+            if out is not None:
+                (out / f"{number:03}.krn").write_text(answer)
+            found = symbol_edits(answer, truth)
+            edits, length = edits + found[0], length + found[1]
+            notes += note_f1(answer, truth)
+            by_bar += note_bar_f1(answer, truth)
+            nearly += ser(answer, truth) <= NEARLY
+            unfit += len(read.unfit)
+            if scorer is not None:
+                row = scorer(truth, answer)
+                core, core_length = core + row["core_edits"], core_length + row["core_symbols"]  # type: ignore[assignment]
+                agreed += row["bars_agree"]
+        count = len(cases)
+        print(
+            f"| {name} | {edits / length:.3f} | {core / max(1, core_length):.3f} | {notes / count:.3f} "
+            f"| {by_bar / count:.3f} | {nearly / count:.3f} | {agreed / count:.3f} | {unfit / count:.2f} "
+            f"| {1000 * spent / count:.0f} |",
+            flush=True,
+        )
+
+
+def cuts(folder: Path, count: int) -> None:
+    """Whether staves and bars are found, on scans."""
+    staves = bars = total = 0
+    begun = time.process_time()
+    for image, text in scanned(folder, count):
+        printed = read_staves(text)
+        found = cut_system(image)
+        seen = (_count(found, "staff"), _count(found, "measure"))
+        total += 1
+        staves += seen[0] == len(printed)
+        bars += seen == (len(printed), len(printed[0]))
+    spent = 1000 * (time.process_time() - begun) / total
+    print(f"{total} scans: staves right {staves / total:.3f}, staves and bars right {bars / total:.3f}, {spent:.0f} ms")
+
+
+def _count(found: Sequence[Cut], what: str) -> int:
+    return max((getattr(cut, what) for cut in found), default=-1) + 1
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--step", type=int, default=1, help="every so many-th system")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, nargs="?", help="best.pt of a run, or an exported folder")
+    parser.add_argument("--strips", type=int, default=200)
+    parser.add_argument("--renders", type=int, default=60)
+    parser.add_argument("--scans", type=int, default=60)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--cuts", action="store_true")
     given = parser.parse_args()
+    torch.set_num_threads(1)
     data = os.environ.get("DOCPIPE_BENCH_DATA")
-    if not data:
-        parser.error("set DOCPIPE_BENCH_DATA to the folder that holds scores/scan-*")
-    paths = sorted(Path(data).glob("scores/scan-*/*.png"))[:: given.step]
-    read = None if given.cuts else reader(given.weights)
-    truths: list[tuple[str, ...]] = []
-    said: list[tuple[str, ...]] = []
-    errors: list[float] = []
-    staves = bars = 0
-    begun = time.process_time()
-    for path in paths:
-        text = path.with_suffix(".krn").read_text()
-        printed = read_staves(text)
-        cuts = cut_system(Image.open(path))
-        found = (_count(cuts, "staff"), _count(cuts, "measure"))
-        staves += found[0] == len(printed)
-        bars += found == (len(printed), len(printed[0]))
-        if read is None:
-            continue
-        readings = read([cut.pixels for cut in cuts]) if cuts else []
-        answer = joined(cuts, readings) if cuts else ""
-        errors.append(ser(answer, text))
+    real = Path(data) / "scores" if data else None
+    if given.cuts:
+        if real is None:
+            parser.error("set DOCPIPE_BENCH_DATA to the folder that holds scores/scan-*")
+        cuts(real, given.scans)
+        return
+    if given.weights is None:
+        parser.error("name the weights, or --cuts")
+    folder = exported(given.weights)
+    if given.strips:
+        strips(folder, given.strips)
+    if given.renders:
+        systems(folder, "renders", list(islice(rendered(), given.renders)))
+    if real is not None and given.scans:
         if given.out:
-            target = given.out / path.parent.name / path.with_suffix(".krn").name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(answer)
-        if found == (len(printed), len(printed[0])):
-            for cut, tokens in zip(cuts, readings, strict=True):
-                measure = printed[cut.staff][cut.measure]
-                if measure is not None:
-                    truths.append(tuple(encode([measure])))
-                    said.append(tuple(tokens))
-    count = len(paths)
-    print(f"systems {count}, staves right {staves / count:.3f}, staves and bars right {bars / count:.3f}")
-    if errors:
-        strips = score(truths, said, ["scan"] * len(truths))
-        print(f"SER, mean over systems {sum(errors) / count:.3f}")
-        names = ("ser", "exact", "note_f1", "pitch_f1", "clef", "key")
-        print(f"{len(truths)} strips: " + ", ".join(f"{name} {strips[name]:.3f}" for name in names))
-    print(f"CPU seconds a system {(time.process_time() - begun) / count:.2f}")
-
-
-def _count(cuts: Sequence[Cut], what: str) -> int:
-    return max((getattr(cut, what) for cut in cuts), default=-1) + 1
+            given.out.mkdir(parents=True, exist_ok=True)
+        systems(folder, "scans", list(scanned(real, given.scans)), given.out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from docpipe.api import Found
 from docpipe.document import AnswerContent, Box, Detection, ErrorItem, Finding, Page, Reading, Region
 from docpipe.engines.base import Engine, Request
 from docpipe.engines.paligemma import PaliGemmaEngine
+from docpipe.engines.paligemma_view import View
 from docpipe.errors import DocpipeError
 from docpipe.models.dicom import dicom_image, is_dicom
 from docpipe.models.registry import checkpoints_for, find_checkpoint
@@ -46,6 +47,12 @@ LANGUAGES = frozenset(
 RAW = Finding(
     code="confidence.uncalibrated",
     message="the confidence is the mean probability of the answer's tokens; the checkpoint ships no calibration",
+)
+
+
+CHOSEN = Finding(
+    code="confidence.uncalibrated",
+    message="the confidence is the answer's probability beside its opposite; the checkpoint ships no calibration",
 )
 
 
@@ -264,7 +271,8 @@ def _regions(
             continue
         part = _part(box, region.box, ref.name)
         if task.name == "grounded-caption":
-            yield sheet, asked, {**parts, "place": write_box(part, region.box)}
+            view = View.of(Request(task, sheet, asked))
+            yield sheet, asked, {**parts, "place": write_box(view.upright_box(part), view.frame)}
         else:
             yield sheet, asked.model_copy(update={"box": part}), dict(parts)
 
@@ -287,7 +295,8 @@ def _confident(reading: Reading, calibrated: bool, raw: bool) -> Reading:
         return reading
     if not raw:
         return reading.model_copy(update={"confidence": None})
-    verdict = reading.verdict.model_copy(update={"findings": (*reading.verdict.findings, RAW)})
+    judged = isinstance(reading.content, AnswerContent) and reading.content.probability is not None
+    verdict = reading.verdict.model_copy(update={"findings": (*reading.verdict.findings, CHOSEN if judged else RAW)})
     return reading.model_copy(update={"verdict": verdict})
 
 

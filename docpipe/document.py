@@ -196,11 +196,12 @@ class Detection(Model):
 
 
 class AnswerContent(Model):
-    """The answer to a question or to a prompt about an image."""
+    """The answer to a question or to a prompt about an image. `probability`: that a statement asked about is true."""
 
     type: Literal["answer"] = "answer"
     answer: str
     question: str | None = None
+    probability: Confidence | None = None
     detections: tuple[Detection, ...] = ()
 
 
@@ -237,12 +238,23 @@ class Origin(Model):
     tokens: int | None = None
 
 
+class PartConfidence(Model):
+    """How sure a part of a reading is: its least probable token. `where`: "atom 3", "row 2, column 0" or "line 7,
+    spine 1", counted from 0 in the content. Uncalibrated: it says where to look first.
+    """
+
+    where: str
+    text: str
+    confidence: Confidence
+
+
 class Reading(Model):
     """What was read of a region, whether it holds up, how sure (null: not estimated), and by whom."""
 
     content: Content | None = None
     verdict: Verdict = Verdict()
     confidence: Confidence | None = None
+    part_confidences: tuple[PartConfidence, ...] = ()
     origin: Origin
 
 

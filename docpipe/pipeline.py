@@ -63,6 +63,13 @@ class Pipeline:
         return frozenset(n for c in cascades if isinstance(c, dict) for names in c.values() for n in names)
 
     @property
+    def devices(self) -> frozenset[str]:
+        """The devices that the settings of its engines name, "cpu" where they name none."""
+        entries = self.file.stage if self.file is not None else ()
+        named = (s for entry in entries for s in dict(entry.settings.get("settings") or {}).values())
+        return frozenset(str(given.get("device", "cpu")) for given in named if isinstance(given, dict))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of what the pipeline is: its file's content, or the names of its stages."""
         if self.file is not None:

@@ -37,7 +37,8 @@ def model(tmp_path) -> Path:
 
 def test_an_answer_is_all_there_is_on_standard_output(docpipe_cli, photo, model):
     ran = docpipe_cli("ask", photo, "Where is the cow?", "--model", model)
-    assert (ran.code, ran.err) == (0, "")
+    assert ran.code == 0
+    assert ran.err.startswith("image.png p1.r1: the answer was cut at its limit"), "the tiny checkpoint never ends"
     told = json.loads(docpipe_cli("ask", photo, "Where is the cow?", "--model", model, "--json").out)
     reading = Reading.model_validate(told["reading"])
     assert ran.out == reading.content.answer + "\n"
@@ -65,8 +66,9 @@ def test_things_are_a_line_each_with_their_boxes(docpipe_cli, photo, model, monk
     assert ran.code == 0
     told = json.loads(docpipe_cli("detect", photo, "cow ; dog", "--model", model, "--json").out)
     reading = Reading.model_validate(told["reading"])
-    assert reading.verdict.status == "repaired"
-    assert "detect.no-area" in {f.code for f in reading.verdict.findings}
+    # What is left out would be a repair; that the tiny checkpoint never ends makes it invalid.
+    assert reading.verdict.status == "invalid"
+    assert {"detect.no-area", "truncated"} <= {f.code for f in reading.verdict.findings}
     assert reading.origin.prompt == "detect cow ; dog"
     assert check_objects(reading.content).content == reading.content
 
@@ -81,7 +83,7 @@ def test_the_banner_of_a_report_is_always_shown(docpipe_cli, photo, model):
     ran = docpipe_cli("ask", photo, "Cough.", "--task", "radiology", "--model", model)
     assert "no medical device" in ran.err
     told = json.loads(docpipe_cli("ask", photo, "Cough.", "-t", "radiology", "--model", model, "--json").out)
-    assert told["reading"]["verdict"]["findings"][0]["code"] == "radiology.no-medical-device"
+    assert "radiology.no-medical-device" in {f["code"] for f in told["reading"]["verdict"]["findings"]}
 
 
 @pytest.mark.parametrize("task", ["chart", "formula", "describe"])

@@ -55,7 +55,7 @@ def bench(
     if (shape is None) == (model is None):
         raise DocpipeError("DP207", "bench", "give either --shape or --model")
     torch.set_num_threads(threads or features().cores)
-    chosen = choose(quantize)  # type: ignore[arg-type]
+    chosen = choose(quantize)
     if model is not None:
         found = locate(find_checkpoint(model))
         assert found.folder is not None
@@ -95,5 +95,5 @@ def quantize(
     found = locate(find_checkpoint(checkpoint))
     if found.folder is None:
         raise DocpipeError("DP301", checkpoint, "it has neither a folder nor a hub name")
-    for line in quantize_folder(found.folder, out, mode, pages):  # type: ignore[arg-type]
+    for line in quantize_folder(found.folder, out, mode, pages):
         print(line)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from docpipe.document import Content, ErrorItem, Origin, PartConfidence, Region
+from docpipe.errors import DocpipeError
 from docpipe.sheet import Clipping, Sheet
 from docpipe.tasks import Task
 
@@ -54,6 +55,17 @@ class Answer:
     part_confidences: tuple[PartConfidence, ...] = ()
     generated: bool = False
     truncated: bool = False
+
+
+def one_by_one(name: str, requests: Sequence[Request], read: Callable[[Request], Answer]) -> Iterator[Answer]:
+    """The answers of an engine that reads regions one at a time: a failure of one region is its answer (DP304)."""
+    for request in requests:
+        try:
+            yield read(request)
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", name, detail)
+            yield Answer(Origin(engine=name), error=coded.item(request.sheet.page.number, request.region.id))
 
 
 @runtime_checkable

@@ -13,14 +13,13 @@ from PIL import Image
 from docpipe.document import Box, Origin, Page
 from docpipe.engines import ocr_models
 from docpipe.engines.alignment import Token
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.fragments import Frame
 from docpipe.engines.grid import Grid, read_grid
 from docpipe.engines.lattice import Rulings, lattice_of
 from docpipe.engines.linework import Mask, ink_of, rulings_in
 from docpipe.engines.lone_signs import lone_signs
 from docpipe.engines.ocr_lines import ReadLine, find_strips, read_lines
-from docpipe.errors import DocpipeError
 from docpipe.notation.html import content_of
 from docpipe.sheet import Clipping
 from docpipe.tasks import Task
@@ -49,13 +48,7 @@ class ImageTableEngine:
         return task.name == "table"
 
     def read(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        for request in requests:
-            try:
-                yield self._read(request)
-            except Exception as error:  # a failure of one region is its answer
-                detail = f"{type(error).__name__}: {error}"
-                coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", self.name, detail)
-                yield Answer(Origin(engine=self.name), error=coded.item(request.sheet.page.number, request.region.id))
+        return one_by_one(self.name, requests, self._read)
 
     def _read(self, request: Request) -> Answer:
         clipping = request.clipping

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from docpipe.document import Crop, Origin, Word
 from docpipe.engines import ocr_models, ocr_page, tesseract
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.ocr_lines import ReadLine, find_strips, read_lines, read_rows
 from docpipe.engines.ocr_region import keeps_lines, language_of, of_pixels, rows_in, text_answer, within
 from docpipe.engines.tesseract import TesseractEngine
-from docpipe.errors import DocpipeError
 from docpipe.sheet import Sheet
 from docpipe.tasks import Task
 
@@ -47,13 +46,7 @@ class OcrEngine:
         return task.name == "text"
 
     def read(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        for request in requests:
-            try:
-                yield self._read(request)
-            except Exception as error:  # a failure of one region is its answer
-                detail = f"{type(error).__name__}: {error}"
-                coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", self.name, detail)
-                yield Answer(Origin(engine=self.name), error=coded.item(request.sheet.page.number, request.region.id))
+        return one_by_one(self.name, requests, self._read)
 
     def _read(self, request: Request) -> Answer:
         sheet, region = request.sheet, request.region

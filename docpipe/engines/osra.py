@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from docpipe.document import MoleculeContent, Origin
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.redraw import Likeness, likeness
 from docpipe.errors import DocpipeError
 from docpipe.models.drawings import bond_length
@@ -136,13 +136,7 @@ class OsraEngine:
         return task.name == "molecule" and installed()
 
     def read(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        for request in requests:
-            try:
-                yield self.answer(request)
-            except Exception as error:  # a failure of one region is its answer
-                detail = f"{type(error).__name__}: {error}"
-                coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", self.name, detail)
-                yield Answer(Origin(engine=self.name), error=coded.item(request.sheet.page.number, request.region.id))
+        return one_by_one(self.name, requests, self.answer)
 
     def answer(self, request: Request) -> Answer:
         """What OSRA says to one request. Raises DP640 when the program fails, DP641 when it takes too long."""

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from docpipe.document import Box, Crop, Origin, TableContent
 from docpipe.engines.alignment import Token
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.fragments import Frame, is_bold, is_monospace, main_turn
 from docpipe.engines.grid import Grid, read_grid
 from docpipe.engines.lattice import Fill, Rulings
 from docpipe.engines.textlayer import TextLayerEngine
-from docpipe.errors import DocpipeError
 from docpipe.notation.html import content_of
 from docpipe.page import Drawing, SourcePage, TextLine, TextWord
 from docpipe.tasks import Task
@@ -32,13 +31,7 @@ class PdfTableEngine:
         return task.name == "table"
 
     def read(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        for request in requests:
-            try:
-                yield self._read(request)
-            except Exception as error:  # a failure of one region is its answer
-                detail = f"{type(error).__name__}: {error}"
-                coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", self.name, detail)
-                yield Answer(Origin(engine=self.name), error=coded.item(request.sheet.page.number, request.region.id))
+        return one_by_one(self.name, requests, self._read)
 
     def _read(self, request: Request) -> Answer:
         sheet, region = request.sheet, request.region

@@ -17,7 +17,7 @@ from PIL import Image
 
 from docpipe.document import Box, Origin
 from docpipe.engines import ocr_page
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.ocr_lines import ReadLine
 from docpipe.engines.ocr_region import keeps_lines, language_of, rows_in, text_answer, within
 from docpipe.errors import DocpipeError
@@ -93,13 +93,7 @@ class TesseractEngine:
         return task.name == "text" and bool(installed())
 
     def read(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        for request in requests:
-            try:
-                yield self.answer(request)
-            except Exception as error:  # a failure of one region is its answer
-                detail = f"{type(error).__name__}: {error}"
-                coded = error if isinstance(error, DocpipeError) else DocpipeError("DP304", self.name, detail)
-                yield Answer(Origin(engine=self.name), error=coded.item(request.sheet.page.number, request.region.id))
+        return one_by_one(self.name, requests, self.answer)
 
     def answer(self, request: Request) -> Answer:
         """What tesseract says to one request."""

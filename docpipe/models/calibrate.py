@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.errors import DocpipeError
-from docpipe.models.quantize import Choice, Mode, Treatment, choose, linear_names, load, make_linear, save
+from docpipe.models.quantize import Choice, Treatment, choose, linear_names, load, make_linear, save
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,7 +155,7 @@ def fidelity(exact: Network, quantized: Network, pixels: Sequence[Tensor], promp
     return Fidelity(worse / count, agreed / max(1, asked), same / count, len(pixels))
 
 
-def quantize_folder(folder: Path, to: Path, mode: Mode = "auto", pages: Path | None = None) -> list[str]:
+def quantize_folder(folder: Path, to: Path, mode: str = "auto", pages: Path | None = None) -> list[str]:
     """Write a checkpoint's quantized form with a model card; what the card says of it, line by line.
 
     pages: a folder of images to calibrate on; without it noise and gratings stand in, which say little of real
@@ -167,7 +167,7 @@ def quantize_folder(folder: Path, to: Path, mode: Mode = "auto", pages: Path | N
 
     choice = choose(mode)
     if choice.mode == "none":
-        raise DocpipeError("DP313", str(mode), choice.why)
+        raise DocpipeError("DP313", mode, choice.why)
     exact = load_network(folder)
     images = _images(pages, exact.config.vision.side)
     prompts = [task.prompt for task in find_checkpoint(str(folder)).settings.values() if task.prompt]

@@ -46,7 +46,7 @@ class Choice:
     why: str
 
 
-def choose(mode: Mode = "auto") -> Choice:
+def choose(mode: str = "auto") -> Choice:
     """What a mode means on this processor. Raises DP313 for a mode that there is not or that is not right here.
 
     auto: W8A8 where a kernel passes its self-test (with 7 bits of activations where it saturates at 8), else float32,

@@ -108,7 +108,7 @@ def test_a_crop_shows_its_box_upright(tmp_path: Path, turn: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/root/x", "a/b", "..", ".", "", "con\x00", "x" * 400, "a b", "p1.r1."]
+    "name", ["../../etc/passwd", "/etc/x", "a/b", "..", ".", "", "con\x00", "x" * 400, "a b", "p1.r1."]
 )
 def test_a_region_id_never_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     document = handmade.of(

@@ -46,7 +46,7 @@ def serve(
     """Serve a page to drop documents on, and a REST API (/docs). It listens on this machine alone unless told."""
     import uvicorn
 
-    from docpipe.serve.jobs import ServerSettings
+    from docpipe.serve.job import ServerSettings
     from docpipe.serve.service import server_app
 
     token = token or os.environ.get(TOKEN)

@@ -26,7 +26,8 @@ from docpipe.resources import resource_names
 from docpipe.run.pages import parse_pages
 from docpipe.serve.app import base_app, pages
 from docpipe.serve.guard import Guard
-from docpipe.serve.jobs import FullError, Job, Jobs, ServerSettings
+from docpipe.serve.job import Job, ServerSettings
+from docpipe.serve.jobs import FullError, Jobs
 from docpipe.serve.review import review_routes
 from docpipe.serve.workshop import Workshop
 

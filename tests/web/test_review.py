@@ -147,7 +147,7 @@ def test_a_region_chosen_on_the_page_is_chosen_in_the_list(page: Any) -> None:
 def test_alternatives_say_who_read_what(page: Any) -> None:
     open_region(page, "p1.r4")
     page.locator("#detail details summary").first.click()
-    assert "C1CC" in page.locator("#detail details .read").first.inner_text()
+    page.locator("#detail details .read", has_text="C1CC").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
 
 import pymupdf
 
-from docpipe.serve.jobs import Jobs, ServerSettings
+from docpipe.serve.job import ServerSettings
+from docpipe.serve.jobs import Jobs
 from docpipe.serve.service import made_pipeline, server_app
 
 

@@ -1,10 +1,12 @@
-"""The Python API: convert a document, read its tables or molecules, go through its pages as they finish.
+"""The Python API: convert a document, read its tables or molecules, go through its pages as they finish::
 
-import docpipe
-document = docpipe.convert("a.pdf")
-document.tables[0].to_pandas()
-for found in docpipe.read("a.pdf", kinds=["table"]):
-    print(found.reading.content.html)
+    import docpipe
+    document = docpipe.convert("a.pdf")
+    document.tables[0].to_pandas()
+    for found in docpipe.read("a.pdf", kinds=["table"]):
+        print(found.reading.content.html)
+
+Heavy libraries are imported when they are first needed.
 """
 
 from __future__ import annotations

@@ -16,3 +16,13 @@ nb_execution_raise_on_error = True
 nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+
+
+def _plain(app, what, name, obj, options, lines):  # noqa: ARG001
+    """Docstrings are plain prose: two stars are the name of a notation, not the start of bold type."""
+    lines[:] = [line.replace("**kern", r"\*\*kern") for line in lines]
+
+
+def setup(app):
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", _plain)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from docpipe.models.load import digest
 from docpipe.models.masks import FILE_NAME
 from docpipe.train.architecture import ATTENTION, build
 from docpipe.train.batches import Collator
@@ -149,6 +150,7 @@ def export(
         "tasks": {},
         "confidence": {},
         "abstain_below": {},
+        "digest": digest(folder),
         "training": {"step": kept["step"], "samples": kept["samples"], "cpu_seconds": round(kept["cpu"])},
         "measured": {},
     }

@@ -66,13 +66,14 @@ class Limits:
 class Ticket:
     """A document's jobs, and the queue for what comes of them. at_work: whether a worker has a page of it open.
 
-    given, taken: pages put into the queue, and taken on by the document.
+    given, taken: pages put into the queue, and taken on by the document. hungry: whether the document waits for a page
+    that has not come.
     """
 
     def __init__(self, jobs: Sequence[Job] | Sequence[LookJob]) -> None:
         self.jobs: deque[Job | LookJob] = deque(jobs)
         self.arrived: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self.at_work = False
+        self.at_work = self.hungry = False
         self.given = self.taken = 0
         self.tries: dict[int, int] = {}
 
@@ -247,7 +248,8 @@ class Crew:
         """Whether more of a document's pages may be worked on: not when too many wait to be taken already."""
         if isinstance(ticket.jobs[0], LookJob) or sum(t.given - t.taken for t in self._tickets) < AHEAD:
             return True
-        return not any(task.ticket is ticket for hand in self.hands for task in hand.tasks.values())
+        # A document that waits gets its next pages all the same: those that are held may be others', or come after.
+        return ticket.hungry and not any(task.ticket is ticket for hand in self.hands for task in hand.tasks.values())
 
     def _hand_for(self, job: Job | LookJob) -> _Hand | None:
         free = [h for h in self.hands if not h.is_reserved and h.pages + h.load < RECYCLE and h.load < PREFETCH]

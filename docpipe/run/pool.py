@@ -102,7 +102,10 @@ class Pool:
                 if not order:
                     break
                 stop()
+                ticket.hungry = True
+                self.crew.ring()
                 arrived = self._arrived(ticket)
+                ticket.hungry = False
                 if any(done.page.status != "failed" for done in arrived) or not ticket.at_work:
                     progress_at = time.monotonic()
                 if time.monotonic() - progress_at > patience:

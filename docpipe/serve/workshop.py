@@ -18,6 +18,9 @@ T = TypeVar("T")
 DEADLINE = 20.0
 """Seconds that a drawing may take."""
 
+START = 120.0
+"""Seconds that the process may take to be there."""
+
 KEPT = 96
 """Drawings kept in memory."""
 
@@ -27,7 +30,8 @@ class DrawingError(Exception):
 
 
 def _work(pipe: Connection) -> None:
-    """Draw what is asked for until the other end is closed."""
+    """Draw what is asked for until the other end is closed, after saying that it is there."""
+    pipe.send(None)
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             work, given = pipe.recv()
@@ -63,11 +67,11 @@ class Workshop:
             return made
 
     def _made(self, work: Callable[..., T], given: tuple[Any, ...]) -> T:
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        pipe = self._pipe
-        assert pipe is not None
         try:
+            if self._process is None or not self._process.is_alive():
+                self._start()
+            pipe = self._pipe
+            assert pipe is not None
             pipe.send((work, given))
             if not pipe.poll(self._deadline):
                 self._stop()
@@ -87,6 +91,10 @@ class Workshop:
         self._process = context.Process(target=_work, args=(other,), daemon=True, name="docpipe-workshop")
         self._process.start()
         other.close()
+        # On a busy machine a process is long in coming: that says nothing of a drawing.
+        if not self._pipe.poll(START):
+            raise EOFError
+        self._pipe.recv()
 
     def _stop(self) -> None:
         if self._pipe is not None:

@@ -46,10 +46,23 @@ function show(job, first = false) {
     rows.set(job.id, row);
     if (first) list.prepend(row); else list.append(row);
   }
+  const found = job.done > 0 || job.state === "finished";
   const told = { queued: "waiting", running: job.pages ? `page ${job.done} of ${job.pages}` : "being opened", finished: job.status,
     failed: "failed", cancelled: "cancelled" }[job.state];
+  const counted = Object.keys(job.kinds).length ? Object.entries(job.kinds).map(([kind, count]) => `${count} ${kind.replace("_", " ")}`).join(", ")
+    + "; " + Object.entries(job.verdicts).map(([verdict, count]) => `${count} ${verdict}`).join(", ") : "";
+  // While nothing but numbers changes the buttons stay the same ones: who is about to press one still can.
+  const form = `${job.state} ${found}`;
+  if (row.dataset.form === form) {
+    row.querySelector(".badge").textContent = told ?? job.state;
+    row.querySelector(".counts").textContent = counted;
+    const bar = row.querySelector("progress");
+    if (bar) { bar.max = job.pages ?? 1; bar.value = job.done; }
+    return;
+  }
+  row.dataset.form = form;
   const head = make("div", { className: "row" }, make("h2", { text: job.name }), make("span", { className: "badge", text: told ?? job.state }));
-  if (job.state === "finished" || job.done) head.append(make("a", { href: `review?document=${job.id}`, text: "Review" }));
+  if (found) head.append(make("a", { href: `review?document=${job.id}`, text: "Review" }));
   if (job.state === "finished") head.append(make("a", { href: `api/jobs/${job.id}/archive`, text: "Download" }));
   if (job.state === "queued" || job.state === "running") {
     head.append(make("button", { type: "button", text: "Cancel", "aria-label": `Cancel ${job.name}`, onclick: () => act(job, "cancel", "POST") }));
@@ -58,10 +71,7 @@ function show(job, first = false) {
   }
   const parts = [head];
   if (job.state === "running") parts.push(make("progress", { max: job.pages ?? 1, value: job.done, "aria-label": `${job.name}: pages read` }));
-  if (Object.keys(job.kinds).length) {
-    parts.push(make("p", { text: Object.entries(job.kinds).map(([kind, count]) => `${count} ${kind.replace("_", " ")}`).join(", ")
-      + "; " + Object.entries(job.verdicts).map(([verdict, count]) => `${count} ${verdict}`).join(", ") }));
-  }
+  parts.push(make("p", { className: "counts", text: counted }));
   if (job.error) parts.push(make("p", { className: "wrong", text: job.error }));
   row.replaceChildren(...parts);
 }

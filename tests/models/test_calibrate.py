@@ -67,7 +67,7 @@ def test_speed_is_measured_beside_its_bound(hurt: Path) -> None:
     speed = measure(random_network(config, chosen), chosen, tokens=4, times=1)
     assert speed.prefill_tokens == config.vision.tokens + 10
     assert min(speed.vision_s, speed.decode_tok_s, speed.bandwidth_gb_s, speed.gflop_s) > 0
-    assert speed.decode_fraction == pytest.approx(speed.decode_tok_s / speed.roofline_tok_s, rel=0.05)
+    assert speed.decode_fraction == pytest.approx(speed.decode_tok_s / speed.roofline_tok_s, rel=0.05, abs=6e-4)
     assert speed.seconds(10) > speed.seconds(1)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from random_models import random_pixels
+from rdkit.Chem import MolFromSmiles
+from rdkit.Chem.Draw import MolToImage
 from spelling_model import EOS, VOCABULARY, spelling_model
 
 from docpipe.models.beam import likeliest
 from docpipe.models.decode import Decoded, generate
+from docpipe.models.drawings import drawing_square
 from docpipe.models.grammar import Grammar, notation, rings_hold, rings_pair
 from docpipe.models.load import load_network, network_config
 from docpipe.models.network import Network
+from docpipe.models.preprocess import Frame, to_pixels
 from docpipe.models.registry import shipped
 from docpipe.models.tiling import tiles
 from docpipe.models.tokenizer import Tokenizer
@@ -140,7 +144,9 @@ def test_a_grammar_that_lets_all_through_changes_nothing() -> None:
     config = network_config(checkpoint.folder)
     network, tokenizer = load_network(checkpoint.folder), Tokenizer(checkpoint.folder, config)
     g = Grammar("molecule", tokenizer, config.text.vocabulary, config.eos)
-    pixels, prompts = random_pixels(2, config.vision.side), [tokenizer.prompt("smiles")] * 2
+    frame = Frame(config.vision.side, config.vision.patch)
+    drawn = [drawing_square(MolToImage(MolFromSmiles(smiles), (300, 300)), frame) for smiles in ("CCO", "CC(C)=O")]
+    pixels, prompts = to_pixels(drawn), [tokenizer.prompt("smiles")] * 2
     free, bound = (generate(network, pixels, prompts, 30, guides=guides) for guides in ((), [g.guide(), g.guide()]))
     passes = [refused_at(g, tokenizer, tokenizer.text(a.tokens)) is None for a in free]
     for one, two, fine in zip(free, bound, passes, strict=True):

@@ -32,7 +32,7 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME|FOLDER", help="The checkpoint to fine-tune. Nano recipes take none."),
+        typer.Option("--model", metavar="NAME|FOLDER", help="The checkpoint to fine-tune; a nano run begins with that nano's weights."),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -70,7 +70,7 @@ def train(
     offline: Annotated[bool, typer.Option("--offline", help="Take the checkpoint from the local cache alone.")] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the shipped recipes and data layouts.")] = False,
 ) -> None:
-    """Train a nano recipe from scratch, or fine-tune a PaliGemma 2 checkpoint.
+    """Train a nano recipe, or fine-tune a PaliGemma 2 checkpoint.
 
     The run's folder gets log.jsonl, curve.png, the state that it goes on from after any stop, and the best weights by
     the recipe's metric: best.pt of nano, best/ of fine-tuning, which --model of other commands takes.

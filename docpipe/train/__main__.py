@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docpipe.train", description="Train a recipe.")
     parser.add_argument("recipe", help="a TOML file, or the name of a shipped recipe")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; goes on with what is there")
-    parser.add_argument("--model", default="", help="the checkpoint to fine-tune")
+    parser.add_argument("--model", default="", help="the checkpoint to fine-tune, or a nano to begin with")
     parser.add_argument("--data", action="append", default=[], help="a place, NAME=PLACE, or corrections.jsonl")
     parser.add_argument("--layout", default="", help="of the data, instead of the recipe's")
     parser.add_argument("--learn", default="", help="full, frozen-vision, lora or qlora, instead of the recipe's")

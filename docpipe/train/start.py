@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docpipe.errors import DocpipeError
+from docpipe.models.registry import find_checkpoint, locate
 from docpipe.train.plan import FineTune, is_fine_tune, parse_fine_tune, to_table
 from docpipe.train.recipe import parse_recipe, read_table, shipped_recipes
 
@@ -60,14 +61,15 @@ def start(recipe: str, out: Path, wishes: Wishes) -> Path:
 
     among = processes()
     if not is_fine_tune(table):
-        said = [name for name in ("model", "data", "layout", "learn") if getattr(wishes, name)]
+        said = [name for name in ("data", "layout", "learn") if getattr(wishes, name)]
         if said:
-            raise DocpipeError("DP620", recipe, f"a nano recipe starts from nothing and draws its data: no --{said[0]}")
+            raise DocpipeError("DP620", recipe, f"a nano recipe draws its data and learns whole: no --{said[0]}")
         from docpipe.train.trainer import train
 
         nano = parse_recipe(_sized(table, wishes))
+        begin = locate(find_checkpoint(wishes.model), offline=wishes.offline).folder if wishes.model else None
         return train(nano, out, resume=wishes.resume, steps=wishes.steps, decay=wishes.decay, threads=wishes.threads,
-                     among=among)  # fmt: skip
+                     among=among, begin=begin)  # fmt: skip
     if wishes.decay:
         raise DocpipeError("DP620", recipe, "its schedule ends by itself: no --decay")
     if not wishes.model:

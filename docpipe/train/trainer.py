@@ -36,6 +36,7 @@ from docpipe.train.precision import native_bfloat16, spare_threads
 from docpipe.train.processes import Processes
 from docpipe.train.recipe import Evaluation, Recipe, Schedule, read_recipe
 from docpipe.train.state import write_atomically
+from docpipe.train.warm import begin_with
 
 __all__ = ["Trainer", "native_bfloat16", "spare_threads", "train", "write_atomically"]
 
@@ -60,6 +61,7 @@ class Trainer:
     """A run in a folder: state.pt (everything), the job's best, log.jsonl, curve.png.
 
     job: None makes nano's from the recipe. among: the processes of the run; the first one alone writes.
+    begin: a nano checkpoint whose weights a folder without a state begins with.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Trainer:
         resume: bool = True,
         job: Job | None = None,
         among: Processes | None = None,
+        begin: Path | None = None,
     ) -> None:
         self.threads, self.recipe, self.out, self.among = threads, recipe, out, among or Processes()
         self.writes = self.among.rank == 0
@@ -81,11 +84,14 @@ class Trainer:
             assert isinstance(recipe, Recipe)
             job = NanoJob(recipe)
         self.job, self.model = job, job.model
-        self.averaged = {n: p.detach().clone() for n, p in self._learning()} if recipe.schedule.ema else {}
         self.step, self.samples, self.cpu = 0, 0, 0.0
         self.best: float | None = None
         self.optimizers: list[torch.optim.Optimizer] = []
         there = resume and (out / "state.pt").exists()
+        if begin is not None and not there and isinstance(job, NanoJob):
+            learnt = begin_with(begin, job.recipe, job.model, job.collate.vocabulary)
+            self.step, self.samples, self.cpu = learnt["step"], learnt["samples"], float(learnt["cpu_seconds"])
+        self.averaged = {n: p.detach().clone() for n, p in self._learning()} if recipe.schedule.ema else {}
         state = self.job.restore(files.load(out / "state.pt")) if there else None
         self._make_optimizers()
         if state is not None:
@@ -308,9 +314,11 @@ def train(
     decay: int = 0,
     threads: int = 1,
     among: Processes | None = None,
+    begin: Path | None = None,
 ) -> Path:
     """Train a nano recipe in a folder, going on from what is there; the folder of the result.
 
+    begin: a nano checkpoint whose weights a new run begins with (`warm.begin_with`), instead of random ones.
     steps: stop at that step (0: the recipe's, or never). decay: instead make a branch of so many steps from the
     trunk's present state, in `branch-<step>` beside it; it takes the rate to almost nothing, for weights that ship.
     threads: of this process; 0 takes as many as the machine has to spare, looked at again every 20 steps.
@@ -328,5 +336,6 @@ def train(
             files.save(branch / "state.pt", state | {"best": None})
         made = dataclasses.replace(made, schedule=dataclasses.replace(made.schedule, ema=0.99))
         folder = branch
-    Trainer(made, folder, threads=threads, resume=resume or bool(decay), among=among).run(steps=steps, decay=decay)
+    trainer = Trainer(made, folder, threads=threads, resume=resume or bool(decay), among=among, begin=begin)
+    trainer.run(steps=steps, decay=decay)
     return folder

@@ -134,8 +134,8 @@ def test_what_is_wrong_with_a_recipe_is_named(change: dict[str, object], said: s
 
 
 def test_wishes_that_a_recipe_cannot_have_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DocpipeError, match=r"DP620 molecules-small: .*no --model"):
-        start("molecules-small", tmp_path, Wishes(model="x"))
+    with pytest.raises(DocpipeError, match=r"DP620 molecules-small: .*no --learn"):
+        start("molecules-small", tmp_path, Wishes(learn="lora"))
     with pytest.raises(DocpipeError, match=r"DP620 stage3: .*no --decay"):
         start("stage3", tmp_path, Wishes(decay=5, model="x"))
     with pytest.raises(DocpipeError, match="DP303 stage3"):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ELEMENTS = frozenset(("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I", "Se"))
 HELD_OUT = 50
 """One molecule in this many (by a hash of its SMILES without stereo) is kept for validation."""
+ATTEMPTS = 20_000
+"""Candidates looked at for one molecule, of which a few are enough with lists of real ones."""
 
 _ATOM = re.compile(r"\[[^\]]+\]|Br|Cl|[BCNOPSFIbcnops]")
 _CAPS = (1, 1, 1, 1, 1, 6, 6, 8, 7, 9, 17, 35)
@@ -71,11 +73,11 @@ class Pool:
             raise ValueError("no SMILES to draw molecules from")
 
     def draw(self, rng: random.Random) -> Mol:
-        """A sanitized molecule, one fragment, of allowed elements and size."""
+        """A sanitized molecule, one fragment, of allowed elements and size. Raises ValueError when none comes out."""
         from rdkit import Chem, rdBase
 
         with rdBase.BlockLogs():
-            while True:
+            for _ in range(ATTEMPTS):
                 mol = self._candidate(rng)
                 if mol is None or not self.low <= mol.GetNumHeavyAtoms() <= self.high:
                     continue
@@ -90,6 +92,7 @@ class Pool:
                 plain = flat(mol)
                 if "." not in plain and is_held_out(plain) == self.held_out and plain not in self.banned:
                     return mol
+        raise ValueError(f"the SMILES lists give no molecule of {self.low} to {self.high} heavy atoms")
 
     def _candidate(self, rng: random.Random) -> Mol | None:
         from rdkit import Chem

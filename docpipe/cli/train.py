@@ -32,7 +32,7 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME|FOLDER", help="The checkpoint to fine-tune; a nano run begins with that nano's weights."),
+        typer.Option("--model", metavar="NAME|FOLDER", help="The checkpoint to fine-tune, or the nano to begin with."),
     ] = None,
     data: Annotated[
         list[str] | None,

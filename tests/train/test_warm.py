@@ -43,7 +43,7 @@ def test_it_reads_as_the_checkpoint_does_before_its_first_step(small: Recipe, tm
     square = drawing_square(MolToImage(Chem.MolFromSmiles("CCO"), (300, 300)), Frame(128, 16))
     grey = np.asarray(square.convert("L"))
     job = trainer.job
-    batch = job.collate([Sample(pixels=grey, prompt="smiles", target=(), points=np.zeros((0, 2), np.float32), truth="CCO")])
+    batch = job.collate([Sample(grey, "smiles", (), np.zeros((0, 2), np.float32), truth="CCO")])
     inputs = job.tensors(batch) | {"pixel_values": seen(batch.pixels)}
     inputs.pop("labels")
     said, _ = answers(job.model.eval(), job.collate, inputs, len(job.collate.prefix("smiles")), 20)

@@ -1,0 +1,341 @@
+"""Vector paths of a drawn molecule to its bonds: lines, doubled and tripled lines, wedges, hashes, circles in rings.
+
+Points are complex numbers, x + yj with y downwards, in points of the page. What is no such stroke (an arrow, a wavy
+bond, a frame) is counted as strange, and whoever reads the molecule must then say that it cannot.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from docpipe.box import Box
+from docpipe.page import Drawing
+
+SINGLE, WEDGE, HASH = "single", "wedge", "hash"
+
+STUB = 0.1
+"""Lines shorter than so many bonds that lie at an end of a longer one only round a corner."""
+
+_LETTER = 1.3
+"""Filled shapes up to so many bond lengths may be letters."""
+
+
+@dataclass(frozen=True)
+class Bond:
+    """A drawn bond from `start` to `end`; of a wedge or a hash, `start` is the narrow end. order: 1 to 3. ink: of a
+    stroked line, its colour.
+    """
+
+    start: complex
+    end: complex
+    order: int = 1
+    kind: str = SINGLE
+    ink: tuple[float, ...] | None = None
+
+    @property
+    def ends(self) -> tuple[complex, complex]:
+        return self.start, self.end
+
+    @property
+    def length(self) -> float:
+        return abs(self.end - self.start)
+
+    @property
+    def direction(self) -> complex:
+        return (self.end - self.start) / (self.length or 1.0)
+
+
+@dataclass
+class Strokes:
+    """bonds; unit: the length of a bond. letters: boxes of filled shapes. circles: centre and radius. strange: how many
+    paths are none of these.
+    """
+
+    bonds: list[Bond] = field(default_factory=list)
+    unit: float = 0.0
+    letters: list[Box] = field(default_factory=list)
+    circles: list[tuple[complex, float]] = field(default_factory=list)
+    strange: int = 0
+
+
+@dataclass(frozen=True)
+class _Taper:
+    """A filled shape from end to end, with its width at each."""
+
+    start: complex
+    end: complex
+    narrow: float
+    broad: float
+
+    @property
+    def length(self) -> float:
+        return abs(self.end - self.start)
+
+
+def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
+    """What the paths whose middle lies in a box are."""
+    inside = [d for d in drawings if _holds(box, d.box.center) and not _is_paper(d)]
+    lines = _joined([line for d in inside if d.fill is None for line in _stroked(d)], 0.0)
+    shapes = [(d, [_taper(p) for p in _polygons(d)]) for d in inside if d.fill is not None]
+    unit = _unit([*lines, *(Bond(t.start, t.end) for d, ts in shapes for t in ts if t is not None and not d.curves)])
+    found = Strokes(unit=unit)
+    if not unit:
+        found.strange = len(inside)
+        return found
+    tapers: list[_Taper] = []
+    for d, ts in shapes:
+        small = max(d.box.width, d.box.height) < _LETTER * unit
+        if not d.curves and ts and all(t is not None and _is_bond(t, unit) for t in ts):
+            tapers += [t for t in ts if t is not None]
+        elif small:
+            found.letters.append(d.box)
+        else:
+            found.strange += 1
+    for curve in _curved([d for d in inside if d.fill is None and d.curves], 0.1 * unit):
+        if abs(curve.width - curve.height) < 0.15 * curve.width and 0.5 * unit < curve.width < 2.6 * unit:
+            found.circles.append((complex(*curve.center), curve.width / 2))
+        else:
+            found.strange += 1
+    # A hash drawn by a dash pattern is one broad stroke here.
+    found.strange += sum(d.fill is None and d.width > 0.16 * unit for d in inside)
+    lines = _without_stubs(lines, unit)
+    lines += [Bond(t.start, t.end) for t in tapers if t.broad < 0.12 * unit and t.narrow > 0.6 * t.broad]
+    wedges = _wedges([t for t in tapers if not (t.broad < 0.12 * unit and t.narrow > 0.6 * t.broad)], unit)
+    lines, hashes, odd = _hashes(_joined(_distinct(lines, unit), unit), unit)
+    multiple, strange = _multiple(lines, [*wedges, *hashes], unit)
+    found.bonds = [*multiple, *wedges, *hashes]
+    found.strange += strange + odd
+    return found
+
+
+def _holds(box: Box, point: tuple[float, float]) -> bool:
+    return box.x0 - 1 <= point[0] <= box.x1 + 1 and box.y0 - 1 <= point[1] <= box.y1 + 1
+
+
+def _is_paper(d: Drawing) -> bool:
+    """White ink alone: a background, or the halo of a label."""
+    inks = [ink for ink in (d.fill, d.stroke) if ink is not None]
+    return all(min(ink, default=1.0) > 0.97 for ink in inks)
+
+
+def _curved(drawings: Sequence[Drawing], near: float) -> list[Box]:
+    """The boxes of curves; arcs that touch are one curve."""
+    boxes: list[Box] = []
+    for d in drawings:
+        around = d.box
+        touching = [b for b in boxes if _apart(b, around) < near]
+        for b in touching:
+            around = Box(min(b.x0, around.x0), min(b.y0, around.y0), max(b.x1, around.x1), max(b.y1, around.y1))
+        boxes = [*(b for b in boxes if b not in touching), around]
+    return boxes
+
+
+def _apart(a: Box, b: Box) -> float:
+    return max(a.x0 - b.x1, b.x0 - a.x1, a.y0 - b.y1, b.y0 - a.y1)
+
+
+def _without_stubs(lines: Sequence[Bond], unit: float) -> list[Bond]:
+    ends = [e for line in lines if line.length > 3 * STUB * unit for e in line.ends]
+    near = STUB * unit
+    return [
+        line
+        for line in lines
+        if line.length > near or not all(any(abs(e - other) < near for other in ends) for e in line.ends)
+    ]
+
+
+def _stroked(d: Drawing) -> Iterator[Bond]:
+    for x0, y0, x1, y1 in d.segments:
+        if (x0, y0) != (x1, y1):
+            yield Bond(complex(x0, y0), complex(x1, y1), ink=d.stroke)
+
+
+def _polygons(d: Drawing) -> Iterator[list[complex]]:
+    """The closed polygons of a filled path, rectangles among them."""
+    for r in d.rectangles:
+        yield [complex(r.x0, r.y0), complex(r.x1, r.y0), complex(r.x1, r.y1), complex(r.x0, r.y1)]
+    points: list[complex] = []
+    last = None
+    for x0, y0, x1, y1 in d.segments:
+        a, b = complex(x0, y0), complex(x1, y1)
+        if last is None or abs(a - last) > 1e-3:
+            if len(points) > 2:
+                yield points
+            points = [a]
+        points.append(b)
+        last = b
+    if len(points) > 2:
+        yield points
+
+
+def _taper(polygon: Sequence[complex]) -> _Taper | None:
+    """The polygon as a stroke with a width at either end; None where it is no stroke."""
+    points = list(dict.fromkeys(complex(round(p.real, 4), round(p.imag, 4)) for p in polygon))
+    if not 3 <= len(points) <= 6:
+        return None
+    a, b = max(combinations(points, 2), key=lambda pair: abs(pair[0] - pair[1]))
+    at = sorted(points, key=lambda p: ((p - a) * (b - a).conjugate()).real)
+    near = [p for p in at if abs(p - at[0]) <= abs(p - at[-1])]
+    far = [p for p in at if abs(p - at[0]) > abs(p - at[-1])]
+    ends = [(sum(some) / len(some), max((abs(p - q) for p in some for q in some), default=0.0)) for some in (near, far)]
+    (start, narrow), (end, broad) = sorted(ends, key=lambda e: e[1])
+    if abs(end - start) < 1.2 * broad:
+        return None
+    return _Taper(start, end, narrow, broad)
+
+
+def _is_bond(t: _Taper, unit: float) -> bool:
+    """Whether a filled stroke is a bond or a piece of one, and no letter (an l, a 1, an I)."""
+    if t.length > 0.55 * unit:
+        return t.broad < 0.45 * unit
+    return t.broad < 0.45 * unit and t.narrow < 0.8 * t.broad
+
+
+def _unit(lines: Sequence[Bond]) -> float:
+    """The length of a bond: the median of all lines that are no rungs, indices or halves of double bonds in rings."""
+    lengths = sorted(line.length for line in lines if line.length > 1.0)
+    if not lengths:
+        return 0.0
+    long = [x for x in lengths if x >= 0.4 * lengths[-1]]
+    longer = [x for x in long if x >= 0.6 * long[int(0.9 * (len(long) - 1))]]
+    return longer[len(longer) // 2]
+
+
+def _distinct(lines: Sequence[Bond], unit: float) -> list[Bond]:
+    """Without lines drawn twice."""
+    kept: list[Bond] = []
+    for line in lines:
+        near = 0.02 * unit
+        if not any(
+            (abs(k.start - line.start) < near and abs(k.end - line.end) < near)
+            or (abs(k.start - line.end) < near and abs(k.end - line.start) < near)
+            for k in kept
+        ):
+            kept.append(line)
+    return kept
+
+
+def _parallel(a: Bond, b: Bond, degrees: float) -> bool:
+    return abs((a.direction * b.direction.conjugate()).imag) < math.sin(math.radians(degrees))
+
+
+def _joined(lines: list[Bond], unit: float) -> list[Bond]:
+    """Halves of bonds that change their colour in the middle, put together again. With the length of a bond known, also
+    pieces of one colour that make no more than a bond.
+    """
+    while True:
+        ends = [(i, e) for i, line in enumerate(lines) for e in line.ends]
+        for i, j in combinations(range(len(lines)), 2):
+            a, b = lines[i], lines[j]
+            whole = a.length + b.length
+            if not _parallel(a, b, 2.5) or (a.ink == b.ink and whole > 1.25 * unit):
+                continue
+            if min(a.length, b.length) < 0.1 * max(unit, whole):
+                continue
+            near = 0.04 * whole
+            meeting = [(p, q) for p in a.ends for q in b.ends if abs(p - q) < near]
+            if len(meeting) != 1:
+                continue
+            p, q = meeting[0]
+            (first,) = (e for e in a.ends if e != p)
+            (last,) = (e for e in b.ends if e != q)
+            others = [k for k, e in ends if k not in (i, j) and abs(e - p) < near]
+            if not others and abs(first - last) > max(a.length, b.length):
+                lines = [line for k, line in enumerate(lines) if k not in (i, j)] + [Bond(first, last)]
+                break
+        else:
+            return lines
+
+
+def _wedges(tapers: Sequence[_Taper], unit: float) -> list[Bond]:
+    """Filled wedges; those of two colours come in two pieces."""
+    left, made = list(tapers), []
+    while left:
+        t = min(left, key=lambda one: one.narrow)
+        left.remove(t)
+        for more in left:
+            straight = abs(cmath.phase((more.end - more.start) / (t.end - t.start))) < 0.09
+            if abs(more.start - t.end) < 0.06 * unit and straight:
+                t = replace(t, end=more.end, broad=more.broad)
+                left.remove(more)
+                break
+        made.append(Bond(t.start, t.end, kind=WEDGE))
+    return made
+
+
+def _hashes(lines: Sequence[Bond], unit: float) -> tuple[list[Bond], list[Bond], int]:
+    """Rungs taken out of the lines and made bonds; how many of these do not say which end is narrow."""
+    rungs = [line for line in lines if line.length < 0.5 * unit]
+    taken: list[set[int]] = []
+    near = 0.3 * unit
+    for i, j in combinations(range(len(rungs)), 2):
+        a, b = rungs[i], rungs[j]
+        across = (b.start + b.end - a.start - a.end) / 2
+        upright = abs((across * a.direction.conjugate()).real) < 0.35 * abs(across)
+        if 1e-6 < abs(across) < near and upright and _parallel(a, b, 12):
+            groups = [g for g in taken if i in g or j in g]
+            taken = [g for g in taken if g not in groups] + [{i, j}.union(*groups)]
+    made, used, odd = [], set(), 0
+    for group in (g for g in taken if len(g) >= 3 or all(rungs[k].length < 0.3 * unit for k in g)):
+        middle = {k: (rungs[k].start + rungs[k].end) / 2 for k in group}
+        first, last = max(combinations(group, 2), key=lambda pair: abs(middle[pair[0]] - middle[pair[1]]))
+        if rungs[first].length > rungs[last].length:
+            first, last = last, first
+        step = abs(middle[first] - middle[last]) / (len(group) - 1)
+        way = (middle[last] - middle[first]) / abs(middle[last] - middle[first])
+        odd += rungs[first].length > 0.8 * rungs[last].length
+        made.append(Bond(middle[first] - 0.5 * step * way, middle[last] + 0.5 * step * way, kind=HASH))
+        used |= group
+    kept = [line for line in lines if line not in [rungs[k] for k in used]]
+    return kept, made, odd
+
+
+def _multiple(lines: Sequence[Bond], others: Sequence[Bond], unit: float) -> tuple[list[Bond], int]:
+    """Lines that run side by side as one bond each; how many bundles there are of more than three."""
+    bundles: list[set[int]] = [{i} for i in range(len(lines))]
+    for i, j in combinations(range(len(lines)), 2):
+        if _beside(lines[i], lines[j], unit):
+            both = [b for b in bundles if i in b or j in b]
+            bundles = [b for b in bundles if b not in both] + [set().union(*both)]
+    made, strange = [], 0
+    for bundle in bundles:
+        members = [lines[i] for i in bundle]
+        if len(members) == 1:
+            made += members
+            continue
+        rest = [e for k, line in enumerate(lines) if k not in bundle for e in line.ends]
+        rest += [e for bond in others for e in bond.ends]
+        made.append(replace(_axis(members, rest, unit), order=min(3, len(members))))
+        strange += len(members) > 3
+    return made, strange
+
+
+def _beside(a: Bond, b: Bond, unit: float) -> bool:
+    if not _parallel(a, b, 6) or min(a.length, b.length) < 0.3 * unit:
+        return False
+    way = a.direction.conjugate()
+    first, second = ((e - a.start) * way for e in b.ends)
+    apart = abs(first.imag + second.imag) / 2
+    overlap = min(a.length, max(first.real, second.real)) - max(0.0, min(first.real, second.real))
+    return 0.03 * unit < apart < 0.36 * unit and overlap > 0.6 * min(a.length, b.length)
+
+
+def _axis(members: Sequence[Bond], rest: Sequence[complex], unit: float) -> Bond:
+    """Which line of a bundle goes from atom to atom: one of them or the middle; whose ends meet others best."""
+    first = members[0]
+    turned = [m if (m.direction * first.direction.conjugate()).real > 0 else Bond(m.end, m.start) for m in members]
+    longest = max(m.length for m in turned)
+    count = len(turned)
+    middle = Bond(sum(m.start for m in turned) / count, sum(m.end for m in turned) / count)
+
+    def apart(bond: Bond) -> float:
+        ends = (min((abs(e - r) for r in rest), default=unit) for e in bond.ends)
+        return sum(min(d, 0.5 * unit) for d in ends) + 0.3 * (longest - bond.length)
+
+    if count == 3:
+        return min(turned, key=lambda m: abs(sum(m.ends) - sum(middle.ends)))
+    return min([middle, *turned], key=apart)

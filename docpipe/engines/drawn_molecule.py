@@ -1,0 +1,218 @@
+"""Bonds and labels of a drawing put together to a molecule, or the reason why they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from docpipe.engines.atom_labels import Atom, Label, atom_of
+from docpipe.engines.bond_strokes import HASH, SINGLE, WEDGE, Bond, Strokes
+from docpipe.notation.groups import GROUPS
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol, RWMol
+
+MEET = 0.2
+"""Ends of bonds so near (in bonds) are one atom."""
+
+REACH = 0.45
+"""A bond points at a label up to so far (in bonds) beyond its end."""
+
+
+class NoMoleculeError(Exception):
+    """Why a drawing was not read, in words that go after "the drawing …"."""
+
+
+@dataclass
+class _Node:
+    place: complex
+    label: Label | None = None
+    bonds: list[int] = field(default_factory=list)
+
+
+def molecule_of(strokes: Strokes, labels: Sequence[Label]) -> Mol:
+    """The molecule, with the hydrogens that are drawn; coordinates in bonds, y upwards. Raises NoMoleculeError."""
+    if strokes.strange:
+        raise NoMoleculeError(f"has {strokes.strange} strokes that are no bonds")
+    if not strokes.bonds:
+        raise NoMoleculeError("has no bonds")
+    nodes, ends = _nodes(strokes, labels)
+    free = [one.text for one in labels if not any(node.label is one for node in nodes)]
+    if any(atom_of(text) is not None for text in free):
+        raise NoMoleculeError(f"has letters that no bond leads to: {free[0]}")
+    atoms = [_atom(node) for node in nodes]
+    return _made(strokes, nodes, atoms, ends)
+
+
+def _nodes(strokes: Strokes, labels: Sequence[Label]) -> tuple[list[_Node], list[tuple[int, int]]]:
+    """The atoms' places, and of each bond the two that it joins."""
+    unit = strokes.unit
+    nodes: list[_Node] = []
+    ends: list[tuple[int, int]] = []
+    for number, bond in enumerate(strokes.bonds):
+        found = []
+        for end, other in (bond.ends, bond.ends[::-1]):
+            rest = (e for k, more in enumerate(strokes.bonds) if k != number for e in more.ends)
+            joins = any(abs(e - end) < MEET / 2 * unit for e in rest)
+            label = _pointed_at(end, other, labels, unit, 0.0 if joins else REACH * unit)
+            found.append(_node(nodes, end, label, unit))
+            nodes[found[-1]].bonds.append(number)
+        if found[0] == found[1]:
+            raise NoMoleculeError("has a bond that goes nowhere")
+        ends.append((found[0], found[1]))
+    for node in nodes:
+        met = [strokes.bonds[k] for k in node.bonds]
+        if node.label is not None:
+            node.place = _attached_at(node, met)
+        elif len(met) > 1:
+            node.place = sum(_nearer_end(bond, node.place) for bond in met) / len(met)
+    return nodes, ends
+
+
+def _pointed_at(end: complex, other: complex, labels: Sequence[Label], unit: float, reach: float) -> Label | None:
+    """The label that a bond's end lies in or, within reach, points at."""
+    way = (end - other) / (abs(end - other) or 1.0)
+    best, nearest = None, reach
+    for label in labels:
+        box = label.box.grown(0.1 * unit)
+        for step in range(13):
+            far = step / 12 * nearest
+            point = end + far * way
+            if box.x0 <= point.real <= box.x1 and box.y0 <= point.imag <= box.y1:
+                if far < nearest or best is None:
+                    best, nearest = label, far
+                break
+    return best
+
+
+def _node(nodes: list[_Node], place: complex, label: Label | None, unit: float) -> int:
+    for number, node in enumerate(nodes):
+        same = (
+            node.label is label if label is not None else node.label is None and abs(node.place - place) < MEET * unit
+        )
+        if same:
+            return number
+    nodes.append(_Node(place, label))
+    return len(nodes) - 1
+
+
+def _nearer_end(bond: Bond, place: complex) -> complex:
+    return min(bond.ends, key=lambda end: abs(end - place))
+
+
+def _attached_at(node: _Node, met: Sequence[Bond]) -> complex:
+    """Where an atom with a label lies: where its bonds cross; with one bond, the letter that it leads to."""
+    assert node.label is not None, "it has a label"
+    box = node.label.box
+    letter = 0.36 * node.label.size
+    points = [_nearer_end(bond, complex(*box.center)) for bond in met]
+    middle = sum(points) / len(points)
+    x = min(max(middle.real, box.x0 + letter), max(box.x0 + letter, box.x1 - letter))
+    return complex(x, box.center[1])
+
+
+def _atom(node: _Node) -> Atom:
+    if node.label is None:
+        return Atom("C")
+    atom = atom_of(node.label.text)
+    if atom is None:
+        raise NoMoleculeError(f"has a label that names no atom: {node.label.text}")
+    if atom.group is not None and len(node.bonds) != GROUPS[atom.group].bonds:
+        raise NoMoleculeError(f"has {len(node.bonds)} bonds at {node.label.text}")
+    return atom
+
+
+def _made(strokes: Strokes, nodes: Sequence[_Node], atoms: Sequence[Atom], ends: Sequence[tuple[int, int]]) -> Mol:
+    from rdkit import Chem, rdBase
+    from rdkit.Geometry import Point3D
+
+    mol = Chem.RWMol()
+    for atom in atoms:
+        made = Chem.Atom("C" if atom.group is not None else "H" if atom.symbol == "D" else atom.symbol)
+        made.SetFormalCharge(atom.charge)
+        if atom.hydrogens is not None:
+            made.SetNumExplicitHs(atom.hydrogens)
+            made.SetNoImplicit(True)
+        if atom.symbol == "D":
+            made.SetIsotope(2)
+        mol.AddAtom(made)
+    kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+    directions = {WEDGE: Chem.BondDir.BEGINWEDGE, HASH: Chem.BondDir.BEGINDASH}
+    for bond, (start, end) in zip(strokes.bonds, ends, strict=True):
+        if mol.GetBondBetweenAtoms(start, end) is not None:
+            raise NoMoleculeError("has two bonds between the same atoms")
+        mol.AddBond(start, end, kinds[bond.order])
+        if bond.kind != SINGLE:
+            mol.GetBondBetweenAtoms(start, end).SetBondDir(directions[bond.kind])
+    _circled(mol, nodes, strokes)
+    places = [node.place / strokes.unit for node in nodes]
+    for number, atom in enumerate(atoms):
+        if atom.group is not None:
+            places += _written_out(mol, number, atom.group, places[number])
+    conformer = Chem.Conformer(mol.GetNumAtoms())
+    for number, place in enumerate(places):
+        conformer.SetAtomPosition(number, Point3D(place.real, -place.imag, 0.0))
+    mol.AddConformer(conformer, assignId=True)
+    with rdBase.BlockLogs():
+        return _sane(mol, atoms)
+
+
+def _circled(mol: RWMol, nodes: Sequence[_Node], strokes: Strokes) -> None:
+    """Rings with a circle are aromatic."""
+    from rdkit import Chem
+
+    rings = Chem.GetSymmSSSR(mol)
+    for centre, _ in strokes.circles:
+        for ring in ([int(i) for i in r] for r in rings):
+            middle = sum(nodes[i].place for i in ring) / len(ring)
+            if abs(middle - centre) < 0.25 * strokes.unit:
+                for a, b in zip(ring, ring[1:] + ring[:1], strict=True):
+                    mol.GetBondBetweenAtoms(a, b).SetBondType(Chem.BondType.AROMATIC)
+                    mol.GetBondBetweenAtoms(a, b).SetIsAromatic(True)
+                for a in ring:
+                    mol.GetAtomWithIdx(a).SetIsAromatic(True)
+                break
+        else:
+            raise NoMoleculeError("has a circle outside a ring")
+
+
+def _written_out(mol: RWMol, number: int, group: int, place: complex) -> list[complex]:
+    """Put a group's atoms where its label stands; the places of those added."""
+    from rdkit import Chem
+
+    whole: Any = Chem.MolFromSmiles(GROUPS[group].smiles, sanitize=False)
+    first = mol.GetNumAtoms() - 1  # the group's atom 1 comes next
+    head = whole.GetAtomWithIdx(0)
+    made = Chem.Atom(head.GetAtomicNum())
+    made.SetFormalCharge(head.GetFormalCharge())
+    mol.ReplaceAtom(number, made)
+    where = {0: number}
+    for atom in list(whole.GetAtoms())[1:]:
+        added = Chem.Atom(atom.GetAtomicNum())
+        added.SetFormalCharge(atom.GetFormalCharge())
+        where[atom.GetIdx()] = mol.AddAtom(added)
+    for bond in whole.GetBonds():
+        mol.AddBond(where[bond.GetBeginAtomIdx()], where[bond.GetEndAtomIdx()], bond.GetBondType())
+    return [place + 0.05 * k for k in range(1, mol.GetNumAtoms() - first)]
+
+
+def _sane(mol: RWMol, atoms: Sequence[Atom]) -> Mol:
+    """Checked by RDKit, with the configurations that wedges and double bonds show. Raises NoMoleculeError."""
+    from rdkit import Chem
+
+    try:
+        Chem.SanitizeMol(mol)
+    except (ValueError, RuntimeError) as error:
+        raise NoMoleculeError(f"makes no molecule: {str(error).splitlines()[0]}") from error
+    for number, atom in enumerate(atoms):
+        found = mol.GetAtomWithIdx(number)
+        hydrogens = found.GetTotalNumHs()
+        if atom.hydrogens is None and atom.group is None and atom.symbol not in ("C", "H", "D") and hydrogens:
+            raise NoMoleculeError(f"has open valences at {atom.symbol}")  # a sign that was not seen, mostly
+        if found.GetNumRadicalElectrons():
+            raise NoMoleculeError(f"has open valences at {found.GetSymbol()}")
+    Chem.AssignChiralTypesFromBondDirs(mol)
+    Chem.DetectBondStereochemistry(mol)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    return mol

@@ -54,6 +54,8 @@ CATALOGUE: dict[str, Entry] = {
     "DP310": Entry("the adapter cannot be loaded", "see the message; plain LoRA in safetensors only", "user"),
     "DP311": Entry("the adapter does not fit its base", "name the base that it was trained on", "user"),
     "DP313": Entry("that way to quantize is not to be had", "use one of the modes it lists, or auto", "user"),
+    "DP340": Entry("that memory budget is no size", "write it as 6G or 800M", "user"),
+    "DP341": Entry("the checkpoint does not fit the memory budget", "see the message for what it needs", "user"),
     # 4xx: the output
     "DP401": Entry("the output cannot be written", "check the path, its permissions and the free space", "user"),
     "DP402": Entry("the document does not meet its own schema", "report it with the file", "docpipe"),
@@ -76,6 +78,26 @@ CATALOGUE: dict[str, Entry] = {
     "DP505": Entry("the page failed in docpipe itself", "report it with the file", "docpipe"),
     "DP506": Entry("the page used more processor time than is allowed", "raise --page-deadline", "machine"),
     "DP507": Entry("the page's worker was killed from outside", "mostly for want of memory: lower --jobs", "machine"),
+    "DP520": Entry("the Ray cluster cannot be used", "check RAY_ADDRESS, or unset it to start one here", "user"),
+    "DP521": Entry("the URL cannot be read", "check it, and install the package that it needs", "user"),
+    "DP522": Entry("the Ray cluster gave up", "give the same command again: it goes on from there", "machine"),
+    "DP523": Entry("a pipeline composed in Python cannot be sent to a cluster", "write it as a TOML file", "user"),
+    "DP533": Entry("no such machine", "name one that it lists, or give a TOML or JSON file with --on", "user"),
+    "DP534": Entry(
+        "it is not known how fast this model is", "give what `docpipe bench --json` prints with --on", "user"
+    ),
+    "DP535": Entry("there is nothing to plan from", "give a document that can be opened", "input"),
+    # 52x, 53x: remote engines
+    "DP525": Entry("the server cannot be reached", "see that it runs; other engines were tried", "machine"),
+    "DP526": Entry("the server is failing or too busy", "look at its log; lower concurrency", "machine"),
+    "DP527": Entry("the server refuses the request", "see the message: key, model name or size", "user"),
+    "DP528": Entry("the server's answer makes no sense", "see the message; is it OpenAI-compatible?", "machine"),
+    "DP529": Entry("the server took too long", "raise the engine's setting `timeout` or lower concurrency", "machine"),
+    "DP530": Entry("the server is left alone after failing again and again", "look at its log", "machine"),
+    "DP531": Entry(
+        "the server does not read as its checkpoint was trained to", "mend the server, or see `parity`", "user"
+    ),
+    "DP532": Entry("the remote engine cannot be set up so", "mend the setting it names", "user"),
     # 60x: made-up examples
     "DP601": Entry("no such synthesizer", "use one of the names it lists", "user"),
     "DP602": Entry("the SMILES lists cannot be used", "give a folder of *.smi files with --smiles", "user"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from docpipe.checks.generated import guarded, with_guards
@@ -16,6 +16,7 @@ from docpipe.document import Content, Finding, Origin, PictureContent, Reading, 
 from docpipe.engines.base import Answer, Engine, Request
 from docpipe.engines.catalogue import EngineName
 from docpipe.engines.catalogue import engine as make_engine
+from docpipe.errors import CATALOGUE
 from docpipe.sheet import Sheet
 from docpipe.stages.answers import answers
 from docpipe.stages.base import Stage, failed, is_open, timed
@@ -49,7 +50,9 @@ class Reader:
         for engine in self.engines:
             if not pending or not engine.can_read(self.task):
                 continue
-            given = answers(engine, [requests[i] for i in pending])
+            drafted = getattr(engine, "takes_drafts", False)
+            asked = [_with_draft(requests[i], made[i]) if drafted else requests[i] for i in pending]
+            given = answers(engine, asked)
             left = []
             for i, answer in zip(pending, given, strict=True):
                 reading = self._judged(requests[i], answer, notes[i])
@@ -104,7 +107,17 @@ class Reader:
             taken = max(made, key=lambda r: (_RANK[r.verdict.status], r.confidence or 0.0))
         if taken is None:
             return _unread(self.task, request.region, notes), ()
-        return taken, tuple(r for r in made if r is not taken)
+        return _after_failures(taken, notes), tuple(r for r in made if r is not taken)
+
+
+def _with_draft(request: Request, made: Sequence[Reading]) -> Request:
+    """A request with what an earlier engine of the cascade read, which was not taken, as its draft."""
+    draft = next((canonical(reading.content) for reading in reversed(made)), "")
+    if not draft or request.draft is not None:
+        return request
+    drafted = replace(request, draft=draft)
+    drafted.__dict__["clipping"] = request.clipping  # its pixels are not rasterized again
+    return drafted
 
 
 def _note(engine: Engine, answer: Answer) -> Finding:
@@ -112,6 +125,17 @@ def _note(engine: Engine, answer: Answer) -> Finding:
     if answer.error:
         return Finding(code=answer.error.code, message=answer.error.message, where=engine.name)
     return Finding(code="abstained", message=answer.reason or "it does not know", where=engine.name)
+
+
+def _after_failures(reading: Reading, notes: Sequence[Finding]) -> Reading:
+    """A reading with what failed for it: that an engine was down is known wherever another one stood in."""
+    failures = tuple(note for note in notes if note.code in CATALOGUE)
+    if not failures:
+        return reading
+    verdict = reading.verdict
+    return reading.model_copy(
+        update={"verdict": verdict.model_copy(update={"findings": (*verdict.findings, *failures)})}
+    )
 
 
 def _unread(task: Task, region: Region, notes: Sequence[Finding]) -> Reading:
@@ -209,6 +233,9 @@ def _read_all(held: Sequence[_Held], readers: Mapping[str, Reader]) -> Iterator[
     share = (time.perf_counter() - began) / max(1, len(held))
     for page in held:
         sheet = failed(page.sheet, broken[id(page)]) if id(page) in broken else _with_readings(page)
+        engines = {engine.name: engine for name in page.asked for engine in readers[name].engines}
+        if how := {name: said for name, engine in engines.items() if (said := getattr(engine, "how", ""))}:
+            sheet = sheet.with_page(sheet.page, **how)
         yield timed(sheet, "recognize", share) if page.asked else sheet
 
 

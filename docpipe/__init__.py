@@ -12,22 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from docpipe.api import Found, Readings, convert, pages, read
+    from docpipe.api import Found, Readings, convert, pages, plan, read
     from docpipe.asking import Answers, ask, caption, detect
     from docpipe.document import Document, Page, Reading, Region
     from docpipe.errors import DocpipeError
     from docpipe.pipeline import Pipeline
+    from docpipe.run.plan import Plan
 
 _HOMES = {
     "ask": "asking", "caption": "asking", "detect": "asking", "Answers": "asking",
-    "convert": "api", "read": "api", "pages": "api", "Found": "api", "Readings": "api",
+    "convert": "api", "read": "api", "pages": "api", "plan": "api", "Found": "api", "Readings": "api",
     "Document": "document", "Page": "document", "Reading": "document", "Region": "document",
-    "DocpipeError": "errors", "Pipeline": "pipeline",
+    "DocpipeError": "errors", "Pipeline": "pipeline", "Plan": "run.plan",
 }  # fmt: skip
 
 __all__ = [
-    "Answers", "DocpipeError", "Document", "Found", "Page", "Pipeline", "Reading", "Readings", "Region",
-    "ask", "caption", "convert", "detect", "pages", "read",
+    "Answers", "DocpipeError", "Document", "Found", "Page", "Pipeline", "Plan", "Reading", "Readings", "Region",
+    "ask", "caption", "convert", "detect", "pages", "plan", "read",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from docpipe.document import (
     TEXT_KINDS,
@@ -30,6 +31,7 @@ from docpipe.document import (
 )
 from docpipe.errors import DocpipeError
 from docpipe.imagefile import media_type
+from docpipe.models.quantize import MODES
 from docpipe.pipeline import Pipeline, with_settings
 from docpipe.pipeline_file import PipelineFile, StageEntry
 from docpipe.run.pool import Pool
@@ -37,6 +39,11 @@ from docpipe.run.runner import DocumentRun
 from docpipe.source import SourceRef
 from docpipe.stages.route import parse_kinds
 from docpipe.stages.structure import consistent_levels
+from docpipe.urls import place
+
+if TYPE_CHECKING:
+    from docpipe.run.machines import Machine
+    from docpipe.run.plan import Plan
 
 Input = str | Path | bytes
 
@@ -79,7 +86,7 @@ def convert(
     password: str | None = None,
     language: str | None = None,
 ) -> Document:
-    """Convert one PDF or image, in this process.
+    """Convert one PDF or image (a path, a URL or the bytes), in this process.
 
     pipeline: the name of one that ships, the path of a TOML file, or a Pipeline. pages: a range such as "3-7"; the
     others are listed as skipped. model: a PaliGemma 2 checkpoint (folder, registered or hub name). language: of
@@ -111,6 +118,45 @@ def pages(
     Only one page is held at a time. Heading levels are those of each page by itself.
     """
     yield from DocumentRun(_ref(source, password), converting_pipeline(pipeline, model, language), wanted=pages).pages()
+
+
+def plan(
+    sources: Input | Sequence[Input],
+    pipeline: str | Path | Pipeline = "default",
+    *,
+    sample: int = 24,
+    pages: str | None = None,
+    formats: Sequence[str] = (),
+    model: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+    jobs: int | None = None,
+    page_deadline: float = 60.0,
+    price_per_hour: float | None = None,
+    on: str | Path | Machine | None = None,
+    seed: int = 0,
+) -> Plan:
+    """What `docpipe convert` would take for these sources: time, memory, cost, and what it would find.
+
+    sample: pages that are really converted, in worker processes, to tell. jobs: workers of the run that is planned.
+    on: another machine (`run.machines.Machine`, the name of a known one, or a file that describes it); a model that a
+    pipeline names and that is not here is reckoned from its figures. Raises as `convert` does for names and ranges,
+    DP533 for a machine, DP534 when a model's speed is not known, DP535 when no source can be opened.
+    """
+    from docpipe.run.crew import Limits
+    from docpipe.run.machine import memory_of_machine
+    from docpipe.run.machines import Machine, find_machine
+    from docpipe.run.preview import PlanSettings, plan_sources
+
+    several = [sources] if isinstance(sources, str | Path | bytes) else list(sources)
+    chosen = converting_pipeline(pipeline, model, language)
+    machine = on if on is None or isinstance(on, Machine) else find_machine(on)
+    memory = memory_of_machine() if chosen.devices <= {"cpu"} else None
+    settings = PlanSettings(
+        sample=sample, jobs=jobs, pages=pages, formats=tuple(formats), limits=Limits(page_deadline, memory),
+        machine=machine, price_per_hour=price_per_hour, seed=seed,
+    )  # fmt: skip
+    return plan_sources([_ref(source, password) for source in several], chosen, settings)
 
 
 @dataclass(frozen=True)
@@ -252,16 +298,21 @@ def with_task(file: PipelineFile, task: str) -> PipelineFile:
     return file.model_copy(update={"stage": tuple(stages)})
 
 
-def as_pipeline(pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None) -> Pipeline:
-    """A pipeline by name, by path or itself, with a checkpoint and a language for its engines.
+def as_pipeline(
+    pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None, quantize: str | None = None
+) -> Pipeline:
+    """A pipeline by name, by path or itself, with a checkpoint, a language and a way to quantize for its engines.
 
-    Raises DP201 and DP202 as `Pipeline.from_toml`, and DP209 for a checkpoint or a language that a pipeline composed in
-    Python cannot be given.
+    Raises DP201 and DP202 as `Pipeline.from_toml`, DP313 for a way to quantize that there is not, and DP209 for
+    settings that a pipeline composed in Python cannot be given.
     """
-    settings = {name: {"model": model} for name in ASK_CHECKPOINTS} if model else {}
+    if quantize is not None and quantize not in MODES:
+        raise DocpipeError("DP313", quantize, "modes: " + ", ".join(MODES))
+    said = {name: value for name, value in (("model", model), ("quantize", quantize)) if value}
+    settings = dict.fromkeys(ASK_CHECKPOINTS, said) if said else {}
     if not isinstance(pipeline, Pipeline):
         return Pipeline.from_toml(pipeline, settings=settings, language=language)
-    if model is None and language is None:
+    if not said and language is None:
         return pipeline
     if pipeline.file is None:
         raise DocpipeError("DP209", pipeline.name, "it was composed in Python: say these in recognize(…)")
@@ -269,10 +320,10 @@ def as_pipeline(pipeline: str | Path | Pipeline, model: str | None = None, langu
 
 
 def converting_pipeline(
-    pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None
+    pipeline: str | Path | Pipeline, model: str | None = None, language: str | None = None, quantize: str | None = None
 ) -> Pipeline:
     """A pipeline for whole documents. Raises as `as_pipeline`, and DP209 when it would never ask the checkpoint."""
-    made = as_pipeline(pipeline, model, language)
+    made = as_pipeline(pipeline, model, language, quantize)
     if model is not None and not made.engines & ASK_CHECKPOINTS:
         raise DocpipeError("DP209", made.name, f"it would not use {model}")
     return made
@@ -281,5 +332,5 @@ def converting_pipeline(
 def _ref(source: Input, password: str | None) -> SourceRef:
     if isinstance(source, bytes):
         return SourceRef("bytes", data=source, password=password)
-    path = Path(source)
+    path = place(source) if isinstance(source, str) else source
     return SourceRef(path.name, path=str(path), password=password)

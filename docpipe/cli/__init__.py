@@ -21,6 +21,7 @@ def main() -> None:
         inspect,
         journal,
         models,
+        plan,
         read,
         serve,
         synth,

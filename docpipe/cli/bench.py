@@ -20,16 +20,6 @@ Quantize = Annotated[
     typer.Option("--quantize", metavar="MODE", help="none, auto, int8, int8-weight or bf16; auto asks the processor."),
 ]
 
-PAPER = (
-    ("Apple M1 Max, 4+1 threads", 1.6, 8.2, 12),
-    ("Apple M3 Pro, 7+1", 0.8, 4.4, 22),
-    ("AMD Milan, 8+1", 0.82, 4.9, 17),
-    ("AMD Milan, 32+1", 0.39, 1.8, 32),
-    ("AMD Genoa, 8+1", 0.36, 1.8, 37),
-    ("AMD Genoa, 32+1", 0.17, 0.8, 41),
-)
-"""gemma.cpp on the paper's CPUs, 3B at 224 px: vision s, prefill s (260 tokens), decode tok/s (table 9)."""
-
 
 @app.command()
 def bench(
@@ -73,6 +63,8 @@ def _told(said: dict[str, object], speed: Speed) -> str:
     lines = [f"{name.replace('_', ' ')}: {value}" for name, value in said.items() if value is not None]
     lines += [f"one answer of {n} tokens: {speed.seconds(n):.1f} s" for n in (64, 200, 512)]
     if said["shape"] == "paligemma2-3b-224":
+        from docpipe.run.machines import PAPER
+
         lines += ["", "the paper's CPUs (gemma.cpp, table 9): vision s, prefill s, tok/s"]
         lines += [f"  {name}: {vision}, {prefill}, {rate}" for name, vision, prefill, rate in PAPER]
     return "\n".join(lines)

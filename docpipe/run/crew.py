@@ -216,7 +216,8 @@ class Crew:
     def _drop(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)
         for hand in list(self.hands):
-            if any(task.ticket is ticket for task in hand.tasks.values()):
+            # A job without pages left is over, though the worker's last word of it may not have come yet.
+            if any(task.ticket is ticket and task.left for task in hand.tasks.values()):
                 self.hands.remove(hand)
                 hand.end()
                 self._again(hand)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from docpipe.engines.catalogue import engine_names
 from docpipe.errors import DocpipeError
@@ -23,6 +23,9 @@ from docpipe.pipeline_file import PipelineFile, StageEntry, check_stage, explain
 from docpipe.resources import resource, resource_names
 from docpipe.sheet import Sheet
 from docpipe.stages.base import Stage
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 
 class Pipeline:
@@ -77,6 +80,28 @@ class Pipeline:
         else:
             said = [getattr(stage, "__qualname__", type(stage).__qualname__) for stage in self.page_stages]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def to_ray_dataset(
+        self,
+        sources: str | Path | Iterable[str | Path],
+        *,
+        rows: Literal["document", "page"] = "document",
+        pages: str | None = None,
+        password: str | None = None,
+        jobs: int | None = None,
+    ) -> Dataset:
+        """The pipeline over files, folders and URLs as a lazy Ray Dataset, for any further operators and writers of Ray
+        Data (`.write_parquet(…)`, `.write_json(…)`).
+
+        rows: "document" gives a row for each source once all its pages are done, with the text of its document.json;
+        "page" gives pages as soon as they are done, without what needs the document (links over page breaks, heading
+        levels of the whole). Columns: `run.ray_actors.DOCUMENTS` and `PAGES`. pages: a range such as "3-7". jobs: page
+        actors at most. Raises DP305 without Ray, DP520 without a cluster, DP523 when it was composed in Python, DP107,
+        DP108, DP521 for sources that are not there; one that cannot be opened is a row that says so.
+        """
+        from docpipe.run.ray import to_ray_dataset  # the one step upward: see the contract in pyproject.toml
+
+        return to_ray_dataset(self, sources, rows=rows, pages=pages, password=password, jobs=jobs)
 
     @classmethod
     def from_toml(

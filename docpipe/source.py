@@ -19,6 +19,7 @@ from docpipe.errors import DocpipeError
 from docpipe.page import ImagePage, SourcePage
 from docpipe.pdfpage import PdfPage
 from docpipe.rescue import rescue
+from docpipe.urls import Place, find_urls, is_url, read_url
 
 MIN_PAGE_SIDE = 3.0
 """Pages narrower or lower than this many points hold nothing."""
@@ -29,7 +30,7 @@ pymupdf.TOOLS.mupdf_display_warnings(False)
 
 @dataclass(frozen=True)
 class SourceRef:
-    """How to open a source again, in this process or another: a path, or the bytes themselves."""
+    """How to open a source again, in this process or another: a path or a URL, or the bytes themselves."""
 
     name: str
     path: str | None = None
@@ -37,10 +38,12 @@ class SourceRef:
     password: str | None = field(default=None, repr=False)
 
     def read(self) -> bytes:
-        """The file's bytes. Raises DP107 when it is not there, DP112 when it cannot be read."""
+        """The file's bytes. Raises DP107 when it is not there, DP112 (of a URL DP521) when it cannot be read."""
         if self.data is not None:
             return self.data
         assert self.path is not None
+        if is_url(self.path):
+            return read_url(self.path)
         try:
             return Path(self.path).read_bytes()
         except FileNotFoundError as error:
@@ -191,6 +194,14 @@ def open_source(
     return Source(SourceRef(name or path.name, path=str(path), password=password))
 
 
+def find_sources(where: str) -> list[Place]:
+    """The PDFs and images at a path or a URL, sorted. Raises DP107, DP108, of a URL DP521."""
+    return [*find_urls(where, _WANTED)] if is_url(where) else [*find_files(Path(where))]
+
+
+_WANTED = imagefile.SUFFIXES | {".pdf"}
+
+
 def find_files(where: Path) -> list[Path]:
     """The PDFs and images of a folder and its sub-folders, sorted; the path itself when it is a file.
 
@@ -200,8 +211,7 @@ def find_files(where: Path) -> list[Path]:
         raise DocpipeError("DP107", str(where))
     if not where.is_dir():
         return [where]
-    wanted = imagefile.SUFFIXES | {".pdf"}
-    files = sorted(f for f in where.rglob("*") if f.suffix.lower() in wanted and f.is_file())
+    files = sorted(f for f in where.rglob("*") if f.suffix.lower() in _WANTED and f.is_file())
     if not files:
         raise DocpipeError("DP108", str(where))
     return files

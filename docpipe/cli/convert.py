@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,8 +23,8 @@ from docpipe.cli.app import (
     Pages,
     Password,
     PipelineName,
+    Quantize,
     Quiet,
-    Sources,
     app,
     default_jobs,
 )
@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from docpipe.pipeline import Pipeline
     from docpipe.run.batch import Outcome
     from docpipe.run.events import Event, Watcher
+    from docpipe.run.partitions import Form
+    from docpipe.urls import Place
 
 
 @app.command()
 def convert(
-    sources: Sources,
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="PDFs, images, folders of them, or URLs.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The folder to write into.")],
     pipeline: PipelineName = "default",
     pages: Pages = None,
@@ -46,6 +48,7 @@ def convert(
         str, typer.Option("--to", metavar="LIST", help="Formats beside document.json, such as md,html,overlay.")
     ] = "md",
     model: Model = None,
+    quantize: Quantize = None,
     language: Language = None,
     jobs: Jobs = None,
     password: Password = None,
@@ -60,6 +63,13 @@ def convert(
     ] = None,
     again: Annotated[bool, typer.Option("--again", "--force", help="Convert finished documents, too.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask models anew, whatever they said before.")] = False,
+    on: Annotated[
+        Literal["local", "ray"], typer.Option("--on", help="Where: this machine, or a Ray cluster (see RAY_ADDRESS).")
+    ] = "local",
+    partitions: Annotated[
+        Literal["jsonl", "parquet"] | None,
+        typer.Option("--partitions", help="Gather the documents in OUT/partitions, too."),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -71,10 +81,17 @@ def convert(
     from docpipe.export import check_formats
 
     formats = check_formats(name for name in to.split(",") if name and name != "json")
-    chosen = converting_pipeline(pipeline, model, language)
-    files, refused = find_all(sources)
-    options = {"pipeline": pipeline, "pages": pages, "model": model, "language": language, "formats": list(formats)}
-    asked = Asked(options, chosen, pages, formats, jobs, page_deadline, deadline, memory, not no_cache)
+    chosen = converting_pipeline(pipeline, model, language, quantize)
+    files, refused = find_places(sources)
+    options: dict[str, Any] = {
+        "pipeline": pipeline,
+        "pages": pages,
+        "model": model,
+        "quantize": quantize,
+        "language": language,
+    }
+    options["formats"] = list(formats)
+    asked = Asked(options, chosen, pages, formats, jobs, page_deadline, deadline, memory, not no_cache, on, partitions)
     report(run(files, out, asked, password=password, again=again, quiet=quiet or as_json), refused, quiet, as_json)
 
 
@@ -91,6 +108,8 @@ class Asked:
     deadline: float
     memory: float | None
     cache: bool
+    on: Literal["local", "ray"] = "local"
+    partitions: Form | None = None
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -112,7 +131,7 @@ class Asked:
 
 
 def run(
-    files: Sequence[Path], out: Path, asked: Asked, *, password: str | None, again: bool = False, quiet: bool = False
+    files: Sequence[Place], out: Path, asked: Asked, *, password: str | None, again: bool = False, quiet: bool = False
 ) -> list[Outcome]:
     """Convert files. On Ctrl-C or SIGTERM this process ends, with what is done kept."""
     from docpipe.run.batch import BatchSettings, convert_files
@@ -126,14 +145,25 @@ def run(
     if memory is None and asked.pipeline.devices <= {"cpu"}:  # other devices map far more than they use
         memory = memory_of_machine()
     terms = Terms(cache=(cache_file(), cache_size()) if asked.cache else None)
+    workers = asked.jobs or (default_jobs() if asked.on == "local" else 0)
     settings = BatchSettings(
-        pages=asked.pages, password=password, formats=asked.formats, jobs=asked.jobs or default_jobs(),
+        pages=asked.pages, password=password, formats=asked.formats, jobs=workers,
         deadline=asked.deadline, limits=Limits(asked.page_deadline, memory, terms=terms), options=asked.options,
         again=again, asked=asked.plain(),
     )  # fmt: skip
     try:
         with progress(shown=not quiet and sys.stderr.isatty()) as watch:
-            return convert_files(files, out, asked.pipeline, settings, watch)
+            if asked.on == "ray":
+                from docpipe.run.ray_batch import convert_on_ray
+
+                outcomes = convert_on_ray(files, out, asked.pipeline, settings, watch)
+            else:
+                outcomes = convert_files(files, out, asked.pipeline, settings, watch)
+            if asked.partitions is not None:
+                from docpipe.run.partitions import write_partitions
+
+                write_partitions(outcomes, out, asked.partitions, password)
+            return outcomes
     except Interrupted as stop:
         print(f"stopped; `docpipe resume {out}` goes on from here", file=sys.stderr)
         sys.stdout.flush()
@@ -168,6 +198,20 @@ def find_all(sources: Sequence[Path]) -> tuple[list[Path], list[str]]:
     for source in sources:
         try:
             files.update(dict.fromkeys(find_files(source)))
+        except DocpipeError as error:
+            refused.append(str(error))
+    return list(files), refused
+
+
+def find_places(sources: Sequence[str]) -> tuple[list[Place], list[str]]:
+    """`find_all` for sources that may be URLs."""
+    from docpipe.source import find_sources
+
+    files: dict[Place, None] = {}
+    refused = []
+    for source in sources:
+        try:
+            files.update(dict.fromkeys(find_sources(source)))
         except DocpipeError as error:
             refused.append(str(error))
     return list(files), refused

@@ -22,10 +22,11 @@ def resume(out: Out, password: Password = None, quiet: Quiet = False, as_json: A
     A password is the one thing that is not kept.
     """
     from docpipe.run.journal import JOURNAL, Journal
+    from docpipe.urls import place
 
     with Journal(out / JOURNAL, read_only=True) as journal:
         asked = Asked.from_plain(journal.asked)
-        files = [Path(entry.source) for entry in journal.entries()]
+        files = [place(entry.source) for entry in journal.entries()]
     report(run(files, out, asked, password=password, quiet=quiet or as_json), [], quiet, as_json)
 
 
@@ -66,29 +67,39 @@ def _told(entry: Any, kept: dict[str, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-cache = typer.Typer(no_args_is_help=True, help="The readings of models that are remembered.", rich_markup_mode=None)
+cache = typer.Typer(
+    no_args_is_help=True, help="Readings of models that are remembered, and quantized weights.", rich_markup_mode=None
+)
 app.add_typer(cache, name="cache")
 
 
 @cache.command()
 def info(as_json: AsJson = False) -> None:
-    """Say where the cache is, how many readings it holds, and how large it is and may become."""
+    """Say where the cache is, how many readings it holds, how large it is and may become, and the same of quantized
+    weights, which have no limit.
+    """
+    from docpipe.models.kept import kept_weights
     from docpipe.run.cache import AnswerCache, Content, cache_file, cache_size
 
     path, content = cache_file(), Content(0, 0)
     if path.is_file():
         with AnswerCache(path) as kept:
             content = kept.content
+    weights = kept_weights()
     if as_json:
         told = {"path": str(path), "readings": content.answers, "bytes": content.size, "most": cache_size()}
-        print(json.dumps(told, ensure_ascii=False))
+        quantized = {"path": str(weights.path), "checkpoints": weights.checkpoints, "bytes": weights.size}
+        print(json.dumps({**told, "quantized": quantized}, ensure_ascii=False))
     else:
         print(f"{path}: {content.answers} readings, {content.size:,} of at most {cache_size():,} bytes")
+        print(f"{weights.path}: weights of {weights.checkpoints} quantized checkpoints, {weights.size:,} bytes")
 
 
 @cache.command(name="clear")
 def clear_cache() -> None:
-    """Forget all readings."""
+    """Forget all readings, and throw quantized weights away."""
+    from docpipe.models.kept import forget_weights
     from docpipe.run.cache import cache_file, clear
 
     clear(cache_file())
+    forget_weights()

@@ -19,6 +19,7 @@ from docpipe.engines.ocr_models import Strip
 from docpipe.page import ImagePage
 from docpipe.sheet import Sheet
 from docpipe.source import SourceRef
+from docpipe.urls import is_url
 
 DPI, MOST_DPI = 200.0, 300.0
 """Pages are read at this resolution, scans at their own up to the second. More helps the networks no further."""
@@ -56,7 +57,7 @@ def _kept(cache: OrderedDict[_Key, _T], key: _Key, value: _T, most: int) -> _T:
 def _key(sheet: Sheet, rotation: int) -> _Key:
     """What tells a page's pixels from others': a file may have changed since it was read."""
     stamp = None
-    if sheet.ref.path is not None:
+    if sheet.ref.path is not None and not is_url(sheet.ref.path):
         state = os.stat(sheet.ref.path)
         stamp = (state.st_mtime_ns, state.st_size)
     return sheet.ref, stamp, sheet.page.number, rotation

@@ -27,12 +27,14 @@ from docpipe.run.events import Closed, Opened, PageDone, Watcher, nobody
 from docpipe.run.folder import clear, clear_leftovers, folder_names, write_formats, write_run
 from docpipe.run.journal import JOURNAL, Entry, Journal, set_aside
 from docpipe.run.lock import FolderLock
+from docpipe.run.opening import Opening
 from docpipe.run.pool import Pool
 from docpipe.run.runner import DEADLINE, DocumentRun
 from docpipe.run.stopping import StoppedError, interruptible
 from docpipe.run.worker import Finished
 from docpipe.source import SourceRef
 from docpipe.stages.answers import code_digest
+from docpipe.urls import Place
 
 ABREAST = 4
 """Documents open at once for each worker: enough that batches are filled from documents of a page or two."""
@@ -72,7 +74,7 @@ class Outcome:
     known: it was finished by an earlier run. note: what was done with an earlier run's work, where there was any.
     """
 
-    source: Path
+    source: Place
     folder: Path
     status: str = "failed"
     error: str | None = None
@@ -132,20 +134,26 @@ class _Log:
 
 
 def convert_files(
-    files: Sequence[Path], out: Path, pipeline: Pipeline, settings: BatchSettings, watch: Watcher = nobody
+    files: Sequence[Place],
+    out: Path,
+    pipeline: Pipeline,
+    settings: BatchSettings,
+    watch: Watcher = nobody,
+    kind: type[Batch] | None = None,
 ) -> list[Outcome]:
     """Convert files into folders under `out`; outcomes in the order of the files. One bad file costs only itself.
 
     All documents share the workers. Called again after it was cut, it goes on; a document that is finished with the
-    same bytes and settings is not worked on again. Raises DP401 when `out` cannot be written, DP404 when another run
-    is at work in it, `Interrupted` (a KeyboardInterrupt) on Ctrl-C and SIGTERM.
+    same bytes and settings is not worked on again. kind: who works on them, by default this machine. Raises DP401 when
+    `out` cannot be written, DP404 when another run is at work in it, `Interrupted` (a KeyboardInterrupt) on Ctrl-C and
+    SIGTERM.
     """
     writable(out)
     names = folder_names(files)
     outcomes = [Outcome(f, out / name) for f, name in zip(files, names, strict=True)]
     with FolderLock(out), _opened(out / JOURNAL) as journal, Pool(settings.jobs, settings.limits) as pool:
         journal.begin(settings.asked, [(n, str(f.resolve())) for n, f in zip(names, files, strict=True)])
-        batch = Batch(pipeline, settings, pool, journal, watch)
+        batch = (kind or Batch)(pipeline, settings, pool, journal, watch)
         with interruptible(journal.stop):
             batch.run(outcomes)
     return outcomes
@@ -224,7 +232,7 @@ class Batch:
             outcome.error, outcome.status = str(error), "failed"
             if error.code < "DP400":  # the source's fault, not the disk's
                 self.journal.refuse(outcome.folder.name, str(error))
-        outcome.seconds = outcome.seconds if outcome.known else time.monotonic() - began
+        outcome.seconds = outcome.seconds or time.monotonic() - began
         self.watch(Closed(name, outcome.status, outcome.error))
 
     def _document(self, outcome: Outcome, name: str, began: float) -> None:
@@ -233,22 +241,19 @@ class Batch:
         wanted = self._entry(outcome, ref)
         before = self.journal.entry(key) or wanted
         same = (before.sha256, before.identity) == (wanted.sha256, wanted.identity) and not settings.again
-        if same and before.state == "finished" and self._is_known(outcome, before, wanted):
+        if same and before.state == "finished" and self.is_known(outcome, before, wanted):
             self._add_formats(outcome, before, ref)
             return
         opening = self.journal.opening(key) if same and before.state == "open" else None
         if opening is not None and before.limits != wanted.limits:
-            self.journal.drop_failed(key)
+            self.journal.drop_failed(key, settings.costs)
         log = _Log(self.journal, key)
         run = DocumentRun(
             ref, self.pipeline, wanted=settings.pages, pool=self.pool, deadline=settings.deadline, opening=opening,
             log=log, stop=self.stop,
         )  # fmt: skip
         if opening is None:
-            outcome.note = _why_again(before, wanted, settings.again)
-            # Names of files stay known until all of them are gone: a kill between the two loses neither.
-            clear(outcome.folder, before.files)
-            self.journal.open(wanted, run.opening)
+            self.begin(outcome, before, wanted, run.opening)
         else:
             outcome.note = f"{len(log.kept())} of {run.page_count} pages were done already"
             clear_leftovers(outcome.folder)
@@ -263,13 +268,28 @@ class Batch:
         outcome.seconds = time.monotonic() - began
         self.journal.finish(key, outcome.account, settings.formats, files)
 
+    def begin(self, outcome: Outcome, before: Entry, wanted: Entry, opening: Opening) -> None:
+        """Work on a document begins anew: say why, take away what an earlier run left of it, and keep its pages."""
+        outcome.note = _why_again(before, wanted, self.settings.again)
+        # Names of files stay known until all of them are gone: a kill between the two loses neither.
+        clear(outcome.folder, before.files)
+        self.journal.open(wanted, opening)
+
     def _entry(self, outcome: Outcome, ref: SourceRef) -> Entry:
         """What decides whether an earlier run's work can be taken for this one's."""
-        said = [code_digest(), self.pipeline.digest, self.settings.pages, ref.name]
-        identity = hashlib.sha256(json.dumps(said).encode()).hexdigest()
-        return Entry(outcome.folder.name, str(outcome.source.resolve()), _digest(ref), identity, self.settings.costs)
+        digest, costs = self.digest(outcome, ref), self.settings.costs
+        return Entry(outcome.folder.name, str(outcome.source.resolve()), digest, self.identity(ref), costs)
 
-    def _is_known(self, outcome: Outcome, before: Entry, wanted: Entry) -> bool:
+    def digest(self, outcome: Outcome, ref: SourceRef) -> str:  # noqa: ARG002 (others know it already)
+        """SHA-256 of a document's file. Raises DP107, DP112, DP521."""
+        return _digest(ref)
+
+    def identity(self, ref: SourceRef) -> str:
+        """Digest of all but the file's bytes that decides what its document says."""
+        said = [code_digest(), self.pipeline.digest, self.settings.pages, ref.name]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    def is_known(self, outcome: Outcome, before: Entry, wanted: Entry) -> bool:
         """Whether a finished document stands: it is there, and nothing failed that might not fail now."""
         if not (outcome.folder / DOCUMENT).is_file():
             return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from docpipe.engines.base import Answer
+from docpipe.resources import cache_folder
 from docpipe.run.records import packed, unpacked
 
 FORMAT = 1
@@ -30,16 +30,7 @@ LEAVE = 0.9
 
 def cache_file() -> Path:
     """Where the cache is: in the folder DOCPIPE_CACHE, else where the system keeps caches of its user."""
-    named = os.environ.get("DOCPIPE_CACHE")
-    if named:
-        return Path(named) / FILE
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "docpipe" / FILE
+    return cache_folder() / FILE
 
 
 def cache_size() -> int:

@@ -23,11 +23,12 @@ from docpipe.export.json import DOCUMENT, MANIFEST, DocumentWriter, StoredDocume
 from docpipe.run.runner import DocumentRun
 from docpipe.source import SourceRef
 from docpipe.stages.structure import with_ranks
+from docpipe.urls import Place
 
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 
-def folder_names(sources: Sequence[Path]) -> list[str]:
+def folder_names(sources: Sequence[Place]) -> list[str]:
     """A folder name for each source, its stem where that is free: a later source of the same stem is numbered."""
     names: list[str] = []
     for source in sources:

@@ -210,10 +210,11 @@ class Journal:
 
     # --- pages ---------------------------------------------------------------------------------------------
 
-    def drop_failed(self, folder: str) -> None:
-        """Let go of the failed pages of a document: what a page may cost has changed."""
+    def drop_failed(self, folder: str, limits: str) -> None:
+        """Let go of the failed pages of a document: what a page may cost has changed, to `limits`."""
         with self._writing() as base:
             base.execute("DELETE FROM page WHERE folder = ? AND status = 'failed'", (folder,))
+            base.execute("UPDATE document SET limits = ? WHERE folder = ?", (limits, folder))
 
     def keep(self, folder: str, pages: Sequence[Finished]) -> None:
         """Finished pages, on the disk when this returns."""

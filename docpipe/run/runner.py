@@ -85,6 +85,7 @@ class DocumentRun:
         self._traces: list[PageTrace] = []
         self._errors: list[ErrorItem] = []
         self._models: dict[str, str] = {}
+        self._engines: dict[str, dict[str, None]] = {}
         self._done = 0
 
     # --- pages ---------------------------------------------------------------------------------------------
@@ -109,7 +110,10 @@ class DocumentRun:
                 yield Sheet(result.page, self.ref, statistics, ways=result.ways, seconds=result.seconds)
 
         for sheet in composed(self.pipeline.ordered_stages, sheets(self._worked())):
-            self._traces.append(PageTrace(number=sheet.page.number, ways=sheet.ways, seconds=_rounded(sheet.seconds)))
+            ways = {name: way for name, way in sheet.ways.items() if name not in self.pipeline.engines}
+            for name in sheet.ways.keys() - ways.keys():  # how an engine computed is said once, not page by page
+                self._engines.setdefault(name, {}).update(dict.fromkeys(sheet.ways[name].split("; ")))
+            self._traces.append(PageTrace(number=sheet.page.number, ways=ways, seconds=_rounded(sheet.seconds)))
             yield sheet.page
 
     def _worked(self) -> Iterator[Finished]:
@@ -189,6 +193,7 @@ class DocumentRun:
             pipeline=self.pipeline.name,
             pipeline_digest=self.pipeline.digest,
             models=dict(sorted(self._models.items())),
+            engines={name: tuple(sorted(said)) for name, said in sorted(self._engines.items())},
             settings=options,
             source=self.info,
             started=self._started.isoformat(timespec="seconds"),

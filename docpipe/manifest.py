@@ -16,7 +16,10 @@ class PageTrace(Model):
 
 
 class Manifest(Model):
-    """The sibling of document.json that may change from run to run: versions, settings, machine, timings."""
+    """The sibling of document.json that may change from run to run: versions, settings, machine, timings.
+
+    engines: for an engine's name how it computed, as "nano-table: float32: the network is small".
+    """
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION
     docpipe: str
@@ -26,6 +29,7 @@ class Manifest(Model):
     pipeline: str
     pipeline_digest: str
     models: dict[str, str] = {}
+    engines: dict[str, tuple[str, ...]] = {}
     settings: dict[str, Any] = {}
     source: SourceInfo
     started: str

@@ -1,4 +1,4 @@
-"""Files that ship with docpipe and are no code: pipelines and schemas.
+"""Files that ship with docpipe and are no code: pipelines and schemas; and the folder where it keeps what it made.
 
 In the repository (and so in an editable install and an unpacked sdist) they are folders beside the package; a wheel
 carries them inside it, under `_data`. Both are found by the same names.
@@ -6,6 +6,8 @@ carries them inside it, under `_data`. Both are found by the same names.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -36,3 +38,17 @@ def resource(folder: Folder, name: str) -> Path:
     if name not in resource_names(folder):
         raise FileNotFoundError(f"docpipe ships no {folder}/{name}")
     return resource_folder(folder) / name
+
+
+def cache_folder() -> Path:
+    """Where docpipe keeps what can be made again: the folder DOCPIPE_CACHE, else where the system keeps caches."""
+    named = os.environ.get("DOCPIPE_CACHE")
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "docpipe"

@@ -30,6 +30,13 @@ Model = Annotated[
         "--model", metavar="NAME|FOLDER", help="A PaliGemma 2 checkpoint: registered, a folder, or a hub name."
     ),
 ]
+Quantize = Annotated[
+    str | None,
+    typer.Option(
+        "--quantize", metavar="MODE",
+        help="How a checkpoint computes on the CPU: none, int8, int8-weight, bf16 or auto [default: auto].",
+    ),
+]  # fmt: skip
 Password = Annotated[str | None, typer.Option("--password", help="Of encrypted PDFs.")]
 Language = Annotated[str | None, typer.Option("--language", metavar="XX", help="Of prompts, two letters.")]
 Jobs = Annotated[

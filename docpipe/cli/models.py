@@ -108,7 +108,7 @@ def _check_digest(checkpoint: Checkpoint, wanted: str | None) -> None:
     """Raises DP306 when a checkpoint's digest is not the one wanted, or not the one that it is pinned to."""
     from docpipe.models.digests import whole_digest
 
-    found = whole_digest(checkpoint)
+    found = whole_digest(checkpoint, anew=True)
     if wanted is not None and wanted.lower() != found:
         raise DocpipeError("DP306", checkpoint.name, f"it is {found}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docpipe.cli.app import AsJson, Language, Model, PageDeadline, Pages, Password, PipelineName, Sources, app
+from docpipe.cli.app import AsJson, Language, Model, PageDeadline, Pages, Password, PipelineName, Quantize, Sources, app
 from docpipe.cli.convert import find_all
 from docpipe.errors import DocpipeError
 
@@ -35,6 +35,7 @@ def read(
     sources: Sources,
     task: Annotated[TaskChoice, typer.Option("--task", "-t", help="What to read.")],
     model: Model = None,
+    quantize: Quantize = None,
     pipeline: PipelineName = "default",
     pages: Pages = None,
     language: Language = None,
@@ -50,7 +51,7 @@ def read(
     from docpipe.run.pool import Limits, Pool
     from docpipe.source import SourceRef
 
-    chosen = as_pipeline(pipeline, model, language)
+    chosen = as_pipeline(pipeline, model, language, quantize)
     kinds = set(kinds_wanted(task, None))
     files, errors = find_all(sources)
     with Pool(1, Limits(page_deadline)) as pool:

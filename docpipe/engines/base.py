@@ -70,7 +70,11 @@ def one_by_one(name: str, requests: Sequence[Request], read: Callable[[Request],
 
 @runtime_checkable
 class Engine(Protocol):
-    """Reads regions. Order is kept; one Answer for each Request; a failure is an Answer, never an exception."""
+    """Reads regions. Order is kept; one Answer for each Request; a failure is an Answer, never an exception.
+
+    An engine may have more: `in_batches` (it gains from seeing several pages' requests at once), `takes_drafts` (a
+    request has what an earlier engine of the cascade read), `how` (how it computes, in words, for the manifest).
+    """
 
     name: str
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from docpipe.document import AnswerContent, ErrorItem, Origin
 from docpipe.engines.base import Answer, Request
 from docpipe.engines.paligemma_job import Decoder, Job, Loaded, parsed, picture, sure_of_parts, truth
+from docpipe.engines.paligemma_weights import Weights
 from docpipe.engines.score_answers import STAVES, score_answers
 from docpipe.errors import DocpipeError
 from docpipe.models import registry
 from docpipe.models.adapters import Adapter, read_adapter
+from docpipe.models.arithmetic import told
 from docpipe.models.confidence import measured
 from docpipe.models.digests import whole_digest
 from docpipe.models.load import network_config
 from docpipe.models.masks import mask_decoder
+from docpipe.models.memory import size_of
 from docpipe.models.preprocess import is_blank, to_pixels
+from docpipe.models.quantize import Choice, Mode
 from docpipe.models.registry import Checkpoint
 from docpipe.models.tokenizer import Tokenizer
 from docpipe.tasks import Task
@@ -47,6 +51,16 @@ class PaliGemmaEngine:
     become well-formed HTML, SMILES or **kern (`models.grammar`; extra: grammar). mask_decoder: the file or https
     address of the weights that turn `<seg>` codes into masks, `#sha256=…` after it; without it the checkpoint's folder
     is looked into (`models.masks`).
+
+    quantize: how the linear layers are computed on the CPU (`models.quantize`): "none" as loaded in `dtype`, "int8"
+    (W8A8), "int8-weight", "bf16", or "auto", which is int8 where a checkpoint is beyond nano's size and the processor
+    can, and says in `how` what it chose; a folder of `docpipe quantize` is computed as it was made. What is made is
+    kept in docpipe's cache. memory: bytes, as "6G", that this engine may take in one process, by the prediction of
+    `models.memory`: larger batches are split, and a checkpoint that cannot keep to it is an error (DP341); strips of
+    music are not counted. drafts: "auto" decodes a lone request by a draft (`Request.draft`) and by what it said
+    before (`models.draft`), the answer being the same, where that pays: for int8 layers beyond nano's size. There 4
+    rows take as long as 1; in float32 each row costs, a batch of several requests fills the rows already, and at
+    nano's size a step with a draft costs more than the steps it saves.
     """
 
     name: ClassVar[str] = "paligemma"
@@ -66,11 +80,18 @@ class PaliGemmaEngine:
         candidates: int = 1,
         grammar: Literal["off", "auto"] = "off",
         mask_decoder: str | None = None,
+        quantize: Mode = "auto",
+        memory: str | int | None = None,
+        drafts: Literal["off", "auto"] = "auto",
     ) -> None:
         self.model, self.models, self.revision, self.offline = model, dict(models or {}), revision, offline
         self.dtype, self.batch, self.device, self.confidence = dtype, max(1, batch), device, confidence
         self.candidates, self.grammar, self.mask_decoder = max(1, candidates), grammar, mask_decoder
-        self._bases: dict[Path, Network] = {}
+        self.quantize, self.memory, self.drafts = quantize, None if memory is None else size_of(str(memory)), drafts
+        self._weights = Weights(
+            frozenset(name for name in (model, *self.models.values()) if name), revision, dtype, device, quantize,
+            self.memory, self.batch, self.candidates,
+        )  # fmt: skip
         self._grammars: dict[tuple[str, str], Grammar] = {}
         self._loaded: dict[str, Loaded | DocpipeError] = {}
         self._chosen: dict[str, Checkpoint | None] = {}
@@ -98,8 +119,14 @@ class PaliGemmaEngine:
                 groups.setdefault((made.loaded.digest, request.task.name, made.limit), []).append(index)
         given = 0
         for indices in groups.values():
-            for first in range(0, len(indices), self.batch):
-                part = indices[first : first + self.batch]
+            try:
+                size = self._weights.at_once([jobs[i] for i in indices])
+            except DocpipeError as error:  # another checkpoint, loaded since, has taken the room
+                for index in indices:
+                    answers[index] = Answer(jobs[index].origin(self.name), error=_item(error, requests[index]))
+                continue
+            for first in range(0, len(indices), size):
+                part = indices[first : first + size]
                 for index, answer in zip(part, self._answers([jobs[i] for i in part]), strict=True):
                     answers[index] = answer
                 while given < len(answers) and (ready := answers[given]) is not None:
@@ -154,7 +181,9 @@ class PaliGemmaEngine:
                 limit, used = loaded.config.text.longest, len(tokens)
                 raise DocpipeError("DP307", task.name, f"a prompt of {used} tokens is too long, {limit} is the most")
             most = said.max_tokens if said and said.max_tokens else task.max_tokens
-            return Job(request, loaded, prompt, tuple(tokens), min(most, room), self._grammar(task, loaded))
+            job = Job(request, loaded, prompt, tuple(tokens), min(most, room), self._grammar(task, loaded))
+            self._weights.at_once([job])
+            return job
         except DocpipeError as error:
             return Answer(origin, error=_item(error, request))
 
@@ -173,7 +202,19 @@ class PaliGemmaEngine:
             "grammar": self.grammar, "masks": self.mask_decoder, "settings": repr(said), "resize": found.resize,
             "calibration": repr(found.calibration.get(request.task.name)),
             "abstain": found.abstain_below.get(request.task.name, 0.0),
+            "computed": told(loaded.how) if loaded.how is not None else self.dtype,
         }  # fmt: skip
+
+    @property
+    def takes_drafts(self) -> bool:
+        """Whether what another engine read makes it faster."""
+        return self.drafts == "auto"
+
+    @property
+    def how(self) -> str:
+        """How each checkpoint that was loaded is computed, for the manifest; "" when none was."""
+        ready = [one for one in self._loaded.values() if isinstance(one, Loaded) and one.how is not None]
+        return "; ".join(f"{one.checkpoint.name}: {told(one.how)}" for one in ready if one.how is not None)
 
     def _missing(self, task: str) -> str:
         """Why nothing can read a task, and what to do."""
@@ -193,8 +234,10 @@ class PaliGemmaEngine:
                 tokenizer = Tokenizer(folder, config)
                 masks = mask_decoder(self.mask_decoder, folder)
                 adapter = read_adapter(found.adapter) if found.adapter else None
+                choice = self.choice(folder)
+                self._weights.count(found, config, choice, adapter)
                 name, decoder = whole_digest(found), self.decoder(folder, adapter)
-                kept = Loaded(found, name, config, tokenizer, decoder, masks)
+                kept = Loaded(found, name, config, tokenizer, decoder, masks, choice)
             except DocpipeError as error:
                 kept = error
             self._loaded[checkpoint.name] = kept
@@ -202,26 +245,13 @@ class PaliGemmaEngine:
             raise kept
         return kept
 
+    def choice(self, folder: Path) -> Choice:
+        """How a checkpoint is computed. Raises DP302 and DP313."""
+        return self._weights.choice(folder)
+
     def decoder(self, folder: Path, adapter: Adapter | None = None) -> Decoder:
-        """What runs the checkpoint in a folder, with an adapter. Raises DP302, DP310 and DP311."""
-        return _OwnDecoder(self._network(folder, adapter))
-
-    def _network(self, folder: Path, adapter: Adapter | None) -> Network:
-        """The network of a folder. An adapter is merged into a base that serves it alone, else it shares the base."""
-        from docpipe.models.adapters import adapted
-        from docpipe.models.load import load_network
-
-        if adapter is not None and folder not in self._bases and self._uses(folder) == 1:
-            return load_network(folder, self.dtype, self.device, adapter)
-        if folder not in self._bases:
-            self._bases[folder] = load_network(folder, self.dtype, self.device)
-        return self._bases[folder] if adapter is None else adapted(self._bases[folder], adapter)
-
-    def _uses(self, folder: Path) -> int:
-        """How many of the checkpoints named have their weights in this folder."""
-        names = {name for name in (self.model, *self.models.values()) if name}
-        found = (registry.find_checkpoint(name) for name in sorted(names))
-        return sum(registry.locate(c, revision=self.revision, offline=True).folder == folder for c in found)
+        """What runs the checkpoint in a folder, with an adapter. Raises DP302, DP310, DP311 and DP313."""
+        return OwnDecoder(self._weights.network(folder, adapter), drafts=self.drafts == "auto")
 
     def _grammar(self, task: Task, loaded: Loaded) -> Grammar | None:
         """The grammar of a task's answers for a checkpoint's vocabulary, made once; None where none is to be used."""
@@ -248,7 +278,10 @@ class PaliGemmaEngine:
             if self.candidates > 1 and not watch:
                 found = loaded.decoder.likeliest(*given, self.candidates, guides=guides)
             else:
-                found = [[answer] for answer in loaded.decoder.decode(*given, guides=guides, watch=watch)]
+                wanted = getattr(loaded.decoder, "drafts", False) and len(jobs) == 1
+                drafts = [loaded.tokenizer.encode(draft_of(job.request)) for job in jobs] if wanted else []
+                more: dict[str, Any] = {"drafts": drafts} if any(drafts) else {}
+                found = [[answer] for answer in loaded.decoder.decode(*given, guides=guides, watch=watch, **more)]
             return [self._answer(job, every) for job, every in zip(jobs, found, strict=True)]
         except Exception as error:  # an engine's failure is an answer
             if len(jobs) > 1:
@@ -292,11 +325,14 @@ class PaliGemmaEngine:
         return tuple(first) if len(set(first)) == len(words) else ()
 
 
-class _OwnDecoder:
-    """docpipe's own network and decoding loop."""
+class OwnDecoder:
+    """docpipe's own network and decoding loop. drafts: a lone request is decoded with one, where that pays."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, drafts: bool = True) -> None:
+        from docpipe.models.kernels import Int8Linear
+
         self.network = network
+        self.drafts = drafts and isinstance(network.unembed, Int8Linear)
 
     def decode(
         self,
@@ -306,9 +342,14 @@ class _OwnDecoder:
         *,
         guides: Sequence[Guide] = (),
         watch: Sequence[int] = (),
+        drafts: Sequence[Sequence[int]] = (),
     ) -> list[Decoded]:
         from docpipe.models.decode import generate
+        from docpipe.models.draft import generate_with_draft
 
+        if self.drafts and len(prompts) == 1 and not guides and not watch:
+            draft = drafts[0] if drafts else ()
+            return [generate_with_draft(self.network, pixels, prompts[0], limits[0], draft)]
         return generate(self.network, pixels, prompts, limits, guides=guides, watch=watch)
 
     def likeliest(
@@ -323,6 +364,14 @@ class _OwnDecoder:
         from docpipe.models.beam import likeliest
 
         return likeliest(self.network, pixels, prompts, limits, width, guides=guides)
+
+
+def draft_of(request: Request) -> str:
+    """What another engine read of a region; for text, where none did, the words that the PDF itself has there."""
+    if request.draft is not None or request.task.writes != "text":
+        return request.draft or ""
+    inside = ([w.text for w in line.words if request.region.box.covers(w.box)] for line in request.sheet.source.lines())
+    return "\n".join(" ".join(words) for words in inside if words)
 
 
 def _spelt(loaded: Loaded, prompt: str, task: str) -> list[int]:

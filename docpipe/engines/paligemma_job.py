@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from docpipe.models.decode import Decoded, Guide
     from docpipe.models.grammar import Grammar
     from docpipe.models.network import NetworkConfig
+    from docpipe.models.quantize import Choice, Mode
 
 
 class Decoder(Protocol):
@@ -40,8 +41,11 @@ class Decoder(Protocol):
         *,
         guides: Sequence[Guide] = (),
         watch: Sequence[int] = (),
+        drafts: Sequence[Sequence[int]] = (),
     ) -> list[Decoded]:
-        """The greedy answer to each prompt. guides: for each what it may say; watch: see `decode.generate`."""
+        """The greedy answer to each prompt. guides: for each what it may say; watch: see `decode.generate`; drafts: for
+        each the tokens of another reading, which may be used to go faster and change no answer.
+        """
         ...
 
     def likeliest(
@@ -59,7 +63,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint ready to answer. digest: of its weights, and of its adapter's when it has one."""
+    """A checkpoint ready to answer. digest: of its weights, and of its adapter's when it has one. how: it computes."""
 
     checkpoint: Checkpoint
     digest: str
@@ -67,6 +71,12 @@ class Loaded:
     tokenizer: Tokenizer
     decoder: Decoder
     masks: MaskDecoder | None = None
+    how: Choice | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """How its layers are quantized."""
+        return self.how.mode if self.how is not None else "none"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from docpipe.engines.paligemma_job import Decoder
 from docpipe.errors import DocpipeError
 from docpipe.models.adapters import Adapter
 from docpipe.models.load import plain_name
+from docpipe.models.quantize import Choice
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,12 @@ class PaliGemmaReference(PaliGemmaEngine):
     """PaliGemma 2 by transformers' `generate`. Settings as `PaliGemmaEngine`; slower, and needs transformers."""
 
     name: ClassVar[str] = "paligemma-transformers"
+
+    def choice(self, folder: Path) -> Choice:
+        """As transformers loads it. Raises DP313 when it is to be quantized."""
+        if self.quantize not in ("none", "auto"):
+            raise DocpipeError("DP313", self.quantize, f"the reference engine runs {folder.name} as it is loaded")
+        return Choice("none", None, None, f"transformers, {self.dtype}")
 
     def decoder(self, folder: Path, adapter: Adapter | None = None) -> Decoder:
         """transformers' model of a folder. Raises DP302 when it cannot be loaded, DP305 without transformers."""
@@ -104,6 +111,7 @@ class TransformersDecoder:
         *,
         guides: Sequence[Guide] = (),  # noqa: ARG002  (refused by the engine)
         watch: Sequence[int] = (),
+        drafts: Sequence[Sequence[int]] = (),  # noqa: ARG002  (it goes no faster by them)
     ) -> list[Decoded]:
         """Greedy answers. generate has one limit for all rows: the shorter ones are cut afterwards."""
         out, ids = self._generate(pixels, prompts, max(limits))

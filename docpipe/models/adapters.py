@@ -20,6 +20,7 @@ from docpipe.errors import DocpipeError
 from docpipe.models.load import assign, digest, part_rows, plain_name, read_json, stacked, weight_plan
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from docpipe.models.network import Network
@@ -190,23 +191,21 @@ def read_adapter(folder: Path) -> Adapter:
 def adapted(network: Network, adapter: Adapter) -> Network:
     """The base with an adapter, as a network that shares all of the base's weights and adds its own part as it runs.
 
-    The base stays as it is. Raises DP310 and DP311.
+    The base stays as it is; its layers may be quantized. Raises DP310 and DP311, the latter also for an adapter that
+    replaces weights of a quantized base as a whole.
     """
     import torch
-
-    from docpipe.models.network import Network
 
     weights, config = adapter.weights, network.config
     plan = weight_plan(config)
     weights.check_names({part for parts in plan.values() for part in parts})
-    with torch.device("meta"):
-        made = Network(config)
-    for name, parameter in network.named_parameters():
-        assign(made, name, parameter.data)
+    if weights.whole and network.unembed is not None:
+        raise DocpipeError("DP311", weights.subject, "it replaces weights as a whole, and the base's are quantized")
+    made, shapes = _sharing(network)
     for name, parts in plan.items():
-        base = network.get_parameter(name)
-        rows = part_rows(config, name, base.shape[0], len(parts))
+        rows = part_rows(config, name, shapes[name][0], len(parts))
         if any(part in weights.whole for part in parts):
+            base = network.get_parameter(name)
             value, first = base.detach().clone(), 0
             for part, count in zip(parts, rows, strict=True):
                 if part in weights.whole:
@@ -224,6 +223,29 @@ def adapted(network: Network, adapter: Adapter) -> Network:
     return made.eval().requires_grad_(False)
 
 
+def _sharing(network: Network) -> tuple[Network, dict[str, torch.Size]]:
+    """A network of its own that shares all layers and weights, and the shapes of its parameters unquantized."""
+    import torch
+
+    from docpipe.models.network import Network
+
+    with torch.device("meta"):
+        made = Network(network.config)
+    shapes = {name: parameter.shape for name, parameter in made.named_parameters()}
+    for name, module in list(made.named_modules()):
+        shared = network.get_submodule(name)
+        if isinstance(module, torch.nn.Linear) and not isinstance(shared, torch.nn.Linear):
+            parent, _, leaf = name.rpartition(".")
+            setattr(made.get_submodule(parent), leaf, shared)
+    if network.unembed is not None:
+        made.head, made.unembed, made.computes_in = None, network.unembed, network.computes_in
+        for own, layer in zip(made.vision_layers, network.vision_layers, strict=True):
+            own.attends_in = layer.attends_in
+    for name, parameter in network.named_parameters():
+        assign(made, name, parameter.data)
+    return made, shapes
+
+
 def _add_low_rank(made: Network, name: str, parts: tuple[str, ...], rows: list[int], weights: AdapterWeights) -> None:
     """Put a low-rank term onto one linear layer: A's of its parts below each other, B's as blocks."""
     import torch
@@ -232,13 +254,14 @@ def _add_low_rank(made: Network, name: str, parts: tuple[str, ...], rows: list[i
 
     owner = name.removesuffix(".weight")
     layer = made.get_submodule(owner)
-    if not isinstance(layer, torch.nn.Linear):
+    width = getattr(layer, "in_features", None)
+    if width is None:
         raise DocpipeError("DP310", weights.subject, f"{parts[0]} is no linear layer's: only those can be low-rank")
     downs, ups, first = [], [], 0
     for part, count in zip(parts, rows, strict=True):
         if part in weights.pairs:
             down, up = weights.pairs[part]
-            weights.check_shape(part, (up.shape[0], down.shape[1]), (count, layer.weight.shape[1]))
+            weights.check_shape(part, (up.shape[0], down.shape[1]), (count, width))
             block = torch.zeros(sum(rows), up.shape[1])
             block[first : first + count] = up
             downs.append(down)
@@ -246,7 +269,8 @@ def _add_low_rank(made: Network, name: str, parts: tuple[str, ...], rows: list[i
         first += count
     up = stacked(made.config, name)(torch.cat(ups, 1))
     parent, _, leaf = owner.rpartition(".")
-    added = LowRankLinear(layer, torch.cat(downs).to(layer.weight), up.to(layer.weight))
+    like = layer.weight if isinstance(layer, torch.nn.Linear) else made.places.to(made.computes_in)
+    added = LowRankLinear(layer, torch.cat(downs).to(like), up.to(like))
     setattr(made.get_submodule(parent), leaf, added)
 
 

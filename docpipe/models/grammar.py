@@ -1,4 +1,8 @@
-"""Decoding by a grammar: an answer that can only become well-formed HTML, SMILES or **kern.
+"""Decoding by a grammar over text: an answer that can only become well-formed HTML, SMILES or **kern.
+
+For any vocabulary, of the engine's setting `grammar = "auto"`: what a token may be follows from the text it stands for
+(a `decode.Guide`, for greedy decoding and `models.beam`). Rules over the ids of one closed vocabulary are
+`models.guided`'s.
 
 llguidance (MIT) says after each token which may come next, from a context-free grammar (docpipe/models/grammars, and
 `kern_grammar`); what is not context-free is asked of the likeliest tokens alone: ring numbers of SMILES must pair

@@ -1,4 +1,8 @@
-"""Answers that keep to rules: greedy decoding and beam search in which what must not follow is never taken.
+"""Answers that keep to rules over token ids: beam search of many prompts in which what must not follow is never taken.
+
+For a checkpoint whose every token has a meaning of its own, as nano-score's: the rules are plain Python
+(`notation.kern_grammar`), their masks are shared by states that go on alike, and the strips of a page are searched
+together (`engines.score_reading`). Grammars over text, whose tokens are pieces of words, are `models.grammar`'s.
 
 The rules choose among the tokens, they do not change a probability: `logprobs` are the network's own, so an answer
 that had to be bent to its grammar says so by its low probability.

@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.errors import DocpipeError
+from docpipe.models.file_hashes import file_hash
 
 if TYPE_CHECKING:
     import torch
@@ -55,19 +55,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 over the sorted safetensors files' own hashes, as lower-case hex: what a reading's origin records."""
+def digest(folder: Path, *, anew: bool = False) -> str:
+    """SHA-256 over the sorted safetensors files' own hashes, as lower-case hex: what a reading's origin records.
+
+    Gigabytes take seconds to read, so the hash of a large file is remembered (`file_hashes`); anew: read it again.
+    """
     whole = hashlib.sha256()
     for path in weight_files(folder):
-        stat = path.stat()
-        whole.update(_file_digest(path, stat.st_size, stat.st_mtime_ns).encode())
+        whole.update(file_hash(path, anew=anew).encode())
     return whole.hexdigest()
-
-
-@cache
-def _file_digest(path: Path, size: int, changed: int) -> str:  # noqa: ARG001  (part of the cache's key)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def network_config(folder: Path) -> NetworkConfig:

@@ -12,6 +12,7 @@ from docpipe.errors import DocpipeError
 from docpipe.models.vae import MaskDecoder, mask_in_box
 from docpipe.notation.masks import run_lengths
 from docpipe.notation.tokens import read_objects
+from docpipe.resources import cache_folder
 
 FILE_NAME = "vae-oid.npz"
 """The published file; in a checkpoint's folder it is found by this name."""
@@ -58,7 +59,7 @@ def mask_decoder(where: str | None, folder: Path | None = None) -> MaskDecoder |
 def _fetched(url: str, digest: str) -> Path:
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise DocpipeError("DP302", url, "an address of weights needs its digest: …/vae-oid.npz#sha256=…")
-    cache = Path(os.environ.get("DOCPIPE_CACHE") or Path.home() / ".cache" / "docpipe")
+    cache = cache_folder()
     path = cache / f"{digest}.npz"
     if path.is_file():
         return path

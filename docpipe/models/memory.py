@@ -6,13 +6,23 @@ sizes. What Python and PyTorch take for themselves (0.25 to 0.4 GB) is not in it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from docpipe.errors import DocpipeError
 
 if TYPE_CHECKING:
     from docpipe.models.network import NetworkConfig
+    from docpipe.models.quantize import Mode
 
 BYTES = {"float32": 4, "bfloat16": 2}
+
+OWN = 400_000_000
+"""Bytes that Python, PyTorch and docpipe take for themselves, at most."""
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 _SHAPES = {
     "3b": {},
@@ -41,22 +51,51 @@ def published_config(size: str, side: int) -> NetworkConfig:
     return NetworkConfig(VisionConfig(side=side), TextConfig(**_SHAPES[size]))  # type: ignore[arg-type]
 
 
+def size_of(said: str) -> int:
+    """Bytes that a budget such as "6G", "800M" or "1.5 GiB" names. Raises DP340 for what is no size."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", said.lower())
+    size = round(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
+    if size <= 0:
+        raise DocpipeError("DP340", said)
+    return size
+
+
 def predicted(
-    config: NetworkConfig, *, batch: int = 1, prompt: int = 16, tokens: int = 128, dtype: str = "float32"
-) -> Memory:
+    config: NetworkConfig, *, batch: int = 1, prompt: int = 16, tokens: int = 128, dtype: str = "float32",
+    mode: Mode = "none", beams: int = 1,
+) -> Memory:  # fmt: skip
     """The memory that answers of up to `tokens` tokens to prompts of `prompt` tokens take, `batch` at once.
 
-    Raises KeyError for a dtype other than float32 and bfloat16.
+    mode: how the layers are quantized (`models.quantize`); dtype is then the mode's. beams: answers searched for each
+    prompt. Raises KeyError for a dtype other than float32 and bfloat16.
     """
+    if mode != "none":
+        dtype = "bfloat16" if mode == "bf16" else "float32"
     size, given = BYTES[dtype], config.vision.tokens + prompt
-    text = config.text
-    cache = 2 * text.layers * batch * text.kv_heads * (given + tokens) * text.head * size
+    text, vision = config.text, config.vision
+    cache = 2 * text.layers * batch * beams * text.kv_heads * (given + tokens) * text.head * size
     # Held all the while: pixels, image tokens, the prompt beside them, and both joined.
-    held = 3 * config.vision.side**2 * 4 + (2 * given + config.vision.tokens) * text.width * size
+    held = 3 * vision.side**2 * 4 + (2 * given + vision.tokens) * text.width * size
     most = max(_vision(config, size), _prefill(config, given, size))
-    return Memory(_parameters(config, size), cache, batch * (held + most))
+    if mode == "int8":  # rows brought to one size, and as bytes
+        most += 5 * max(given * text.hidden, vision.tokens * vision.hidden)
+    # Many rows of the safer mode are computed by unpacked weights.
+    unpacked = 4 * 2 * text.hidden * text.width if mode == "int8-weight" else 0
+    weights = _parameters(config, size) if mode == "none" else _quantized(config, mode)
+    return Memory(weights, cache, batch * (held + most) + unpacked)
 
 
+def most_at_once(budget: int, config: NetworkConfig, most: int, *, others: int = 0, **shape: Any) -> int:
+    """How many answers at once keep to a budget of bytes, at most `most`; 0 when not even one does.
+
+    others: bytes of weights of other checkpoints held beside. shape: as for `predicted`.
+    """
+    one = predicted(config, **shape)
+    left = budget - OWN - others - one.weights
+    return max(0, min(most, left // (one.cache + one.activations)))
+
+
+@cache
 def _parameters(config: NetworkConfig, size: int) -> int:
     """Bytes of the weights; the scales of Gemma's norms are float32 always."""
     import torch
@@ -66,6 +105,26 @@ def _parameters(config: NetworkConfig, size: int) -> int:
     with torch.device("meta"):
         network = Network(config)
     return sum(p.numel() * (4 if name.endswith(".scale") else size) for name, p in network.named_parameters())
+
+
+@cache
+def _quantized(config: NetworkConfig, mode: Mode) -> int:
+    """Bytes of quantized weights: each with two scales or sums a row; the embedding is mapped, and hardly touched."""
+    import torch
+
+    from docpipe.models.network import Network
+
+    with torch.device("meta"):
+        network = Network(config)
+    each, whole = (2 if mode == "bf16" else 1), 0
+    exact = 2 if mode == "bf16" else 4
+    linears = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
+    for name, value in network.named_parameters():
+        if name in linears:
+            whole += value.numel() * each + (8 * value.shape[0] if each == 1 else 0)
+        elif name not in {"words", "head"}:
+            whole += value.numel() * (4 if name.endswith(".scale") else exact)
+    return whole + config.text.vocabulary * (config.text.width * each + (8 if each == 1 else 0))
 
 
 def _vision(config: NetworkConfig, size: int) -> int:

@@ -145,15 +145,17 @@ class LowRankLinear(nn.Module):
     down: A [r, in]; up: B [out, r], the adapter's scale in it.
     """
 
-    def __init__(self, shared: nn.Linear, down: Tensor, up: Tensor) -> None:
+    def __init__(self, shared: nn.Module, down: Tensor, up: Tensor) -> None:
         super().__init__()
         self.shared = shared
         self.down, self.up = nn.Parameter(down, requires_grad=False), nn.Parameter(up, requires_grad=False)
 
     @property
     def weight(self) -> Tensor:
-        """W + B A, for whoever needs the one matrix."""
-        return self.shared.weight + self.up @ self.down
+        """W + B A, for whoever needs the one matrix. A quantized layer that is shared has none."""
+        weight: Any = self.shared.weight
+        whole: Tensor = weight + self.up @ self.down
+        return whole
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.shared(x) + (x @ self.down.T) @ self.up.T

@@ -7,6 +7,7 @@ stays bfloat16 and mapped: of its gigabyte only the rows of the tokens used are 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -34,6 +35,9 @@ HEADER = "quantized.json"
 """Names the folder's files; written last, so that a folder without it is unfinished."""
 
 WORDS = "words"
+
+KEPT = "quantized"
+"""The folder, in docpipe's cache, that holds what is kept: a folder each."""
 
 
 @dataclass(frozen=True)
@@ -159,24 +163,61 @@ def load(
     folder: a checkpoint, or one that `save` wrote. keep: a folder of folders where what is made is looked for by the
     checkpoint's digest, and kept. Raises DP302 as `load_network`, DP313 as `choose`.
     """
-    from docpipe.models.load import digest, load_network
+    from docpipe.models.load import load_network
 
     choice = choose(mode)
     if (folder / HEADER).is_file():
-        return _read(folder, choice), choice
+        if adapter is not None:
+            raise DocpipeError("DP311", folder.name, "an adapter cannot be merged into weights that are quantized")
+        return _read(folder, choice)
     if choice.mode == "none":
         return load_network(folder, adapter=adapter), choice
-    if keep is None or adapter is not None:
+    if keep is None:
         return _made(folder, choice, treatment, adapter, lambda *_: None), choice
-    place = keep / f"{digest(folder)[:32]}-{choice.mode}"
-    if not (place / HEADER).is_file():
-        save(folder, place, choice, treatment)
-    return _read(place, choice), choice
+    place = keep / kept_name(folder, choice, treatment, adapter)
+    for again in (False, True):
+        if not (place / HEADER).is_file():
+            try:
+                save(folder, place, choice, treatment, adapter, spare=True)
+            except DocpipeError as error:
+                if error.code != "DP401":
+                    raise
+                # Nowhere to keep it: the run goes on, and the next one quantizes anew.
+                return _made(folder, choice, treatment, adapter, lambda *_: None), choice
+        try:
+            return _read(place, choice)
+        except DocpipeError:  # what was kept is damaged
+            if again:
+                raise
+            shutil.rmtree(place, ignore_errors=True)
+    raise AssertionError
 
 
-def save(folder: Path, to: Path, choice: Choice, treatment: Treatment | None = None) -> None:
-    """Write a checkpoint's quantized form into a folder, which appears whole. Raises DP302, DP401."""
+def kept_name(folder: Path, choice: Choice, treatment: Treatment | None = None, adapter: Adapter | None = None) -> str:
+    """The name under which a checkpoint's quantized form is kept: by all that it is made of."""
+    from docpipe.models.load import digest
+
+    parts = [digest(folder)]
+    if adapter is not None:
+        parts.append(adapter.digest)
+    if treatment is not None:
+        parts.append(json.dumps(asdict(treatment), sort_keys=True))
+    whole = hashlib.sha256("\n".join(parts).encode()).hexdigest() if len(parts) > 1 else parts[0]
+    return f"{whole[:32]}-{choice.mode}-v{FORMAT}"
+
+
+def save(
+    folder: Path, to: Path, choice: Choice, treatment: Treatment | None = None, adapter: Adapter | None = None,
+    *, spare: bool = False,
+) -> None:  # fmt: skip
+    """Write a checkpoint's quantized form, an adapter merged into it, into a folder, which appears whole.
+
+    spare: a folder that another process finished meanwhile stays, since others may be reading it. Raises DP302, DP310,
+    DP311, DP401.
+    """
     from safetensors.torch import save_file
+
+    from docpipe.models.load import read_json
 
     files: list[str] = []
     try:
@@ -188,16 +229,18 @@ def save(folder: Path, to: Path, choice: Choice, treatment: Treatment | None = N
                 files.append(f"{name}.safetensors")
                 save_file({key: value.contiguous() for key, value in tensors.items()}, place / files[-1])
 
-            _made(folder, choice, treatment, None, write)
+            _made(folder, choice, treatment, adapter, write)
             for other in (
                 "config.json",
                 "tokenizer.json",
                 "tokenizer_config.json",
-                "docpipe.json",
                 "preprocessor_config.json",
             ):
                 if (folder / other).is_file():
                     shutil.copyfile(folder / other, place / other)
+            if (folder / "docpipe.json").is_file():  # without the digest that it pins: these are other weights
+                said = {key: value for key, value in read_json(folder / "docpipe.json").items() if key != "digest"}
+                (place / "docpipe.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
             header = {
                 "format": FORMAT,
                 "mode": choice.mode,
@@ -205,7 +248,9 @@ def save(folder: Path, to: Path, choice: Choice, treatment: Treatment | None = N
                 "treatment": asdict(treatment or Treatment()),
             }
             (place / HEADER).write_text(json.dumps(header, indent=1) + "\n")
-            if to.is_dir():  # another process was faster, or it is an unfinished one
+            if spare and (to / HEADER).is_file():
+                return
+            if to.is_dir():
                 shutil.rmtree(to)
             os.replace(place, to)
             place.mkdir()  # for the context to remove
@@ -273,8 +318,11 @@ def _groups(plan: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
     yield from groups.items()
 
 
-def _read(folder: Path, choice: Choice) -> Network:
-    """The network of a folder that `save` wrote. Raises DP302 when it is damaged."""
+def _read(folder: Path, choice: Choice) -> tuple[Network, Choice]:
+    """The network of a folder that `save` wrote, and how it computes: in the folder's mode, whatever was asked for.
+
+    Raises DP302 when it is damaged, DP313 when its mode is not right on this processor.
+    """
     import torch
     from safetensors import SafetensorError, safe_open
 
@@ -309,7 +357,7 @@ def _read(folder: Path, choice: Choice) -> Network:
     left = [name for name, value in network.named_parameters() if value.is_meta]
     if left:
         raise DocpipeError("DP302", folder.name, f"the weight {left[0]} is missing")
-    return finish(network, choice)
+    return finish(network, choice), choice
 
 
 def finish(network: Network, choice: Choice) -> Network:

@@ -173,3 +173,65 @@ def test_treated_layers_stay_in_bfloat16_and_their_outliers_exact(checkpoint: Pa
 def test_a_choice_names_the_processor() -> None:
     chosen: Choice = choose("auto")
     assert "processor" in chosen.why
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_row_does_not_depend_on_who_shares_its_batch(backend: kernels.Backend) -> None:
+    torch.manual_seed(0)
+    layer, x = Int8Linear(*quantize_rows(torch.randn(48, 160)), backend=backend), torch.randn(11, 160)
+    x[2] *= 200
+    x[3].abs_()
+    whole = layer(x)
+    for first, last in ((0, 1), (3, 4), (3, 8), (2, 11)):
+        assert torch.equal(layer(x[first:last]), whole[first:last])
+
+
+def test_a_damaged_kept_form_is_made_anew(checkpoint: Path, tmp_path: Path) -> None:
+    right = logits(load(checkpoint, "int8", keep=tmp_path)[0])
+    (place,) = tmp_path.iterdir()
+    next(place.glob("text_layers-0*")).write_bytes(b"nothing")
+    assert torch.equal(logits(load(checkpoint, "int8", keep=tmp_path)[0]), right)
+    assert [p.name for p in tmp_path.iterdir()] == [place.name], "nothing unfinished stays"
+
+
+def test_without_room_to_keep_it_the_network_is_made_all_the_same(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder can be made here")
+    network, chosen = load(checkpoint, "int8", keep=tmp_path / "file" / "kept")
+    assert chosen.mode == "int8"
+    assert torch.equal(logits(network), logits(load(checkpoint, "int8")[0]))
+
+
+def test_a_finished_folder_is_not_taken_from_who_may_read_it(checkpoint: Path, tmp_path: Path) -> None:
+    save(checkpoint, tmp_path / "q", choose("int8"))
+    marked = tmp_path / "q" / HEADER
+    before = marked.stat().st_mtime_ns, marked.stat().st_ino
+    save(checkpoint, tmp_path / "q", choose("int8"), spare=True)
+    assert (marked.stat().st_mtime_ns, marked.stat().st_ino) == before
+    save(checkpoint, tmp_path / "q", choose("int8"))
+    assert marked.stat().st_ino != before[1]
+    assert [p.name for p in tmp_path.iterdir()] == ["q"]
+
+
+def test_another_mode_or_treatment_has_a_form_of_its_own(checkpoint: Path) -> None:
+    from docpipe.models.quantize import kept_name
+
+    choices = choose("int8"), choose("bf16")
+    names = {kept_name(checkpoint, choices[0]), kept_name(checkpoint, choices[1])}
+    names.add(kept_name(checkpoint, choices[0], Treatment(kept=("unembed",))))
+    assert len(names) == 3
+
+
+def test_a_folder_says_how_it_computes_whatever_was_asked_for(checkpoint: Path, tmp_path: Path) -> None:
+    save(checkpoint, tmp_path / "q", choose("bf16"))
+    for mode in ("int8", "none"):
+        assert load(tmp_path / "q", mode)[1].mode == "bf16"  # type: ignore[arg-type]
+
+
+def test_a_pinned_digest_is_not_that_of_the_quantized_weights(checkpoint: Path, tmp_path: Path) -> None:
+    source = tmp_path / "checkpoint"
+    source.mkdir()
+    for file in checkpoint.iterdir():
+        (source / file.name).write_bytes(file.read_bytes())
+    (source / "docpipe.json").write_text('{"family": "nano", "digest": "' + "0" * 64 + '"}')
+    save(source, tmp_path / "q", choose("int8"))
+    assert json.loads((tmp_path / "q" / "docpipe.json").read_text()) == {"family": "nano"}

@@ -15,7 +15,7 @@ _ATOM = re.compile(
     rf"(?P<before>H(?P<nb>\d?))?(?P<symbol>{'|'.join(ELEMENTS)})(?P<after>H(?P<na>\d?))?(?P<charge>\d?[+-])?"
 )
 _PLAIN = str.maketrans("−–—⁺⁻⊕⊖₀₁₂₃₄₅₆₇₈₉", "---+-+-0123456789")
-_MISREAD = (("0", "O"), ("CI", "Cl"), ("C1", "Cl"), ("C|", "Cl"), ("8r", "Br"), ("5", "S"), ("Q", "O"), ("l", "I"))
+_MISREAD = (("0", "O"), ("CI", "Cl"), ("C1", "Cl"), ("C|", "Cl"), ("8r", "Br"), ("5", "S"), ("Q", "O"), ("ZH", "NH"))
 _GROUPS = {
     form: (number, at_right)
     for number, group in enumerate(GROUPS)
@@ -51,6 +51,8 @@ class Atom:
 def atom_of(text: str) -> Atom | None:
     """The atom or group that a label names; None where it names none, or one that may be anything (R, X, Ar)."""
     plain = "".join(text.split()).translate(_PLAIN)
+    if len(plain) == 1:  # nobody writes an aromatic atom so
+        plain = "I" if plain in "1l" else plain.upper()
     for wrong, right in (("", ""), *_MISREAD):
         found = _exactly(plain.replace(wrong, right) if wrong else plain)
         if found is not None:
@@ -109,7 +111,7 @@ def _stacked(labels: Sequence[Label]) -> list[Label]:
                 continue
             beside = min(hydrogen.box.x1, other.box.x1) - max(hydrogen.box.x0, other.box.x0)
             apart = max(hydrogen.box.y0, other.box.y0) - min(hydrogen.box.y1, other.box.y1)
-            if beside > 0 and apart < 0.35 * other.size:
+            if beside > 0 and apart < 0.6 * other.size:
                 kept = [one for one in kept if one is not other and one is not hydrogen]
                 kept.append(Label(_with(other.text, hydrogen.text), other.box, other.size))
                 break

@@ -15,7 +15,11 @@ from itertools import combinations
 from docpipe.box import Box
 from docpipe.page import Drawing
 
-SINGLE, WEDGE, HASH = "single", "wedge", "hash"
+MOST = 400
+"""Lines of a molecule; more are a plot, a map or a table, and comparing each with each would take minutes."""
+
+SINGLE, WEDGE, HASH, DASHED = "single", "wedge", "hash", "dashed"
+"""Kinds of bonds. DASHED: a hash that does not show which of its ends is the narrow one."""
 
 STUB = 0.1
 """Lines shorter than so many bonds that lie at an end of a longer one only round a corner."""
@@ -79,9 +83,12 @@ class _Taper:
 def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
     """What the paths whose middle lies in a box are."""
     inside = [d for d in drawings if _holds(box, d.box.center) and not _is_paper(d)]
-    lines = _joined([line for d in inside if d.fill is None for line in _stroked(d)], 0.0)
+    lines = [line for d in inside if d.fill is None for line in _stroked(d)]
+    if max(len(lines), len(inside)) > MOST:
+        return Strokes(strange=len(inside))
+    lines = _joined(lines, 0.0)
     shapes = [(d, [_taper(p) for p in _polygons(d)]) for d in inside if d.fill is not None]
-    unit = _unit([*lines, *(Bond(t.start, t.end) for d, ts in shapes for t in ts if t is not None and not d.curves)])
+    unit = unit_of([*lines, *(Bond(t.start, t.end) for d, ts in shapes for t in ts if t is not None and not d.curves)])
     found = Strokes(unit=unit)
     if not unit:
         found.strange = len(inside)
@@ -105,11 +112,20 @@ def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
     lines = _without_stubs(lines, unit)
     lines += [Bond(t.start, t.end) for t in tapers if t.broad < 0.12 * unit and t.narrow > 0.6 * t.broad]
     wedges = _wedges([t for t in tapers if not (t.broad < 0.12 * unit and t.narrow > 0.6 * t.broad)], unit)
-    lines, hashes, odd = _hashes(_joined(_distinct(lines, unit), unit), unit)
-    multiple, strange = _multiple(lines, [*wedges, *hashes], unit)
-    found.bonds = [*multiple, *wedges, *hashes]
-    found.strange += strange + odd
+    found.bonds, strange = bonds_of(_distinct(lines, unit), wedges, unit)
+    found.strange += strange
     return found
+
+
+def bonds_of(lines: Sequence[Bond], wedges: Sequence[Bond], unit: float) -> tuple[list[Bond], int]:
+    """Single lines and filled wedges to bonds: rungs to hashes, lines side by side to double and triple bonds; and how
+    many bundles are of more than three lines, or lines there are when they are too many.
+    """
+    if len(lines) > MOST:
+        return [], len(lines)
+    whole, hashes = _hashes(_joined(list(lines), unit), unit)
+    multiple, strange = _multiple(whole, [*wedges, *hashes], unit)
+    return [*multiple, *wedges, *hashes], strange
 
 
 def _holds(box: Box, point: tuple[float, float]) -> bool:
@@ -195,14 +211,16 @@ def _is_bond(t: _Taper, unit: float) -> bool:
     return t.broad < 0.45 * unit and t.narrow < 0.8 * t.broad
 
 
-def _unit(lines: Sequence[Bond]) -> float:
-    """The length of a bond: the median of all lines that are no rungs, indices or halves of double bonds in rings."""
+def unit_of(lines: Sequence[Bond]) -> float:
+    """The length of a bond, of all lines that are no rungs, indices or halves of double bonds in rings."""
     lengths = sorted(line.length for line in lines if line.length > 1.0)
     if not lengths:
         return 0.0
+    while len(lengths) > 2 and lengths[-1] > 1.8 * lengths[-2]:  # no bond, but an arrow or a rule
+        lengths.pop()
     long = [x for x in lengths if x >= 0.4 * lengths[-1]]
     longer = [x for x in long if x >= 0.6 * long[int(0.9 * (len(long) - 1))]]
-    return longer[len(longer) // 2]
+    return longer[int(0.6 * len(longer))]  # bonds are shortened by labels, never lengthened
 
 
 def _distinct(lines: Sequence[Bond], unit: float) -> list[Bond]:
@@ -267,31 +285,43 @@ def _wedges(tapers: Sequence[_Taper], unit: float) -> list[Bond]:
     return made
 
 
-def _hashes(lines: Sequence[Bond], unit: float) -> tuple[list[Bond], list[Bond], int]:
-    """Rungs taken out of the lines and made bonds; how many of these do not say which end is narrow."""
-    rungs = [line for line in lines if line.length < 0.5 * unit]
+def _hashes(lines: Sequence[Bond], unit: float) -> tuple[list[Bond], list[Bond]]:
+    """Rungs and dashes taken out of the lines and made bonds."""
+    short = [line for line in lines if line.length < 0.5 * unit]
     taken: list[set[int]] = []
-    near = 0.3 * unit
-    for i, j in combinations(range(len(rungs)), 2):
-        a, b = rungs[i], rungs[j]
-        across = (b.start + b.end - a.start - a.end) / 2
-        upright = abs((across * a.direction.conjugate()).real) < 0.35 * abs(across)
-        if 1e-6 < abs(across) < near and upright and _parallel(a, b, 12):
+    for i, j in combinations(range(len(short)), 2):
+        if _in_a_row(short[i], short[j], unit):
             groups = [g for g in taken if i in g or j in g]
             taken = [g for g in taken if g not in groups] + [{i, j}.union(*groups)]
-    made, used, odd = [], set(), 0
-    for group in (g for g in taken if len(g) >= 3 or all(rungs[k].length < 0.3 * unit for k in g)):
-        middle = {k: (rungs[k].start + rungs[k].end) / 2 for k in group}
-        first, last = max(combinations(group, 2), key=lambda pair: abs(middle[pair[0]] - middle[pair[1]]))
-        if rungs[first].length > rungs[last].length:
-            first, last = last, first
-        step = abs(middle[first] - middle[last]) / (len(group) - 1)
-        way = (middle[last] - middle[first]) / abs(middle[last] - middle[first])
-        odd += rungs[first].length > 0.8 * rungs[last].length
-        made.append(Bond(middle[first] - 0.5 * step * way, middle[last] + 0.5 * step * way, kind=HASH))
-        used |= group
-    kept = [line for line in lines if line not in [rungs[k] for k in used]]
-    return kept, made, odd
+    made, used = [], set()
+    for group in taken:
+        if len(group) >= 3 or all(short[k].length < 0.3 * unit for k in group):
+            made.append(_hash([short[k] for k in group]))
+            used |= group
+    return [line for line in lines if line not in [short[k] for k in used]], made
+
+
+def _in_a_row(a: Bond, b: Bond, unit: float) -> bool:
+    """Whether two short lines may be neighbours in a hash: side by side, or one after the other."""
+    between = (b.start + b.end - a.start - a.end) / 2
+    if not 1e-6 < abs(between) < 0.4 * unit or not _parallel(a, b, 15):
+        return False
+    across = abs((between * a.direction.conjugate()).real) < 0.35 * abs(between)
+    along = abs((between * a.direction.conjugate()).imag) < 0.25 * abs(between)
+    dashes = max(a.length, b.length) < 0.3 * unit and abs(between) > 1.1 * (a.length + b.length) / 2
+    return (across and abs(between) < 0.3 * unit) or (along and dashes)
+
+
+def _hash(rungs: Sequence[Bond]) -> Bond:
+    middles = {rung: (rung.start + rung.end) / 2 for rung in rungs}
+    first, last = max(combinations(rungs, 2), key=lambda pair: abs(middles[pair[0]] - middles[pair[1]]))
+    if first.length > last.length:
+        first, last = last, first
+    span = middles[last] - middles[first]
+    step = span / (len(rungs) - 1)
+    along = abs((span * first.direction.conjugate()).imag) < 0.5 * abs(span)
+    kind = DASHED if along or first.length > 0.8 * last.length else HASH
+    return Bond(middles[first] - 0.5 * step, middles[last] + 0.5 * step, kind=kind)
 
 
 def _multiple(lines: Sequence[Bond], others: Sequence[Bond], unit: float) -> tuple[list[Bond], int]:
@@ -309,7 +339,8 @@ def _multiple(lines: Sequence[Bond], others: Sequence[Bond], unit: float) -> tup
             continue
         rest = [e for k, line in enumerate(lines) if k not in bundle for e in line.ends]
         rest += [e for bond in others for e in bond.ends]
-        made.append(replace(_axis(members, rest, unit), order=min(3, len(members))))
+        axis = _axis(members, rest, unit)
+        made += _cut(replace(axis, order=min(3, len(members))), members, unit)
         strange += len(members) > 3
     return made, strange
 
@@ -337,5 +368,22 @@ def _axis(members: Sequence[Bond], rest: Sequence[complex], unit: float) -> Bond
         return sum(min(d, 0.5 * unit) for d in ends) + 0.3 * (longest - bond.length)
 
     if count == 3:
-        return min(turned, key=lambda m: abs(sum(m.ends) - sum(middle.ends)))
+        return sorted(turned, key=lambda m: ((sum(m.ends) / 2 - first.start) * first.direction.conjugate()).imag)[1]
     return min([middle, *turned], key=apart)
+
+
+def _cut(axis: Bond, members: Sequence[Bond], unit: float) -> list[Bond]:
+    """The axis where other lines run beside it, and where it goes on by itself, as in a nitrile drawn in one stroke."""
+    way = axis.direction
+    beside = [
+        ((e - axis.start) * way.conjugate()).real
+        for m in members
+        for e in m.ends
+        if m.length < axis.length - 0.5 * unit
+    ]
+    if not beside:
+        return [axis]
+    first, last = min(beside) - 0.05 * unit, max(beside) + 0.05 * unit
+    first, last = (0.0 if first < 0.5 * unit else first), (axis.length if axis.length - last < 0.5 * unit else last)
+    pieces = [(0.0, first, 1), (first, last, axis.order), (last, axis.length, 1)]
+    return [Bond(axis.start + a * way, axis.start + b * way, order) for a, b, order in pieces if b > a]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from docpipe.engines.atom_labels import Atom, Label, atom_of
-from docpipe.engines.bond_strokes import HASH, SINGLE, WEDGE, Bond, Strokes
+from docpipe.engines.bond_strokes import DASHED, HASH, SINGLE, WEDGE, Bond, Strokes
 from docpipe.notation.groups import GROUPS
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ MEET = 0.2
 
 REACH = 0.45
 """A bond points at a label up to so far (in bonds) beyond its end."""
+
+
+_NEVER_BARE = ("S", "P", "B", "Si", "F", "Cl", "Br", "I", "Se")
+"""Elements that nobody leaves hydrogens out at. At N and O some do, or the crop cut them off."""
 
 
 class NoMoleculeError(Exception):
@@ -31,18 +35,44 @@ class _Node:
     bonds: list[int] = field(default_factory=list)
 
 
-def molecule_of(strokes: Strokes, labels: Sequence[Label]) -> Mol:
-    """The molecule, with the hydrogens that are drawn; coordinates in bonds, y upwards. Raises NoMoleculeError."""
+def refuse(strokes: Strokes) -> None:
+    """Raise NoMoleculeError for strokes that make no molecule whatever the labels are."""
     if strokes.strange:
         raise NoMoleculeError(f"has {strokes.strange} strokes that are no bonds")
     if not strokes.bonds:
         raise NoMoleculeError("has no bonds")
+
+
+def molecule_of(strokes: Strokes, labels: Sequence[Label]) -> Mol:
+    """The molecule, with the hydrogens that are drawn; coordinates in bonds, y upwards. Raises NoMoleculeError."""
+    refuse(strokes)
     nodes, ends = _nodes(strokes, labels)
     free = [one.text for one in labels if not any(node.label is one for node in nodes)]
-    if any(atom_of(text) is not None for text in free):
-        raise NoMoleculeError(f"has letters that no bond leads to: {free[0]}")
+    lost = [text for text in free if not text.isdigit() and atom_of(text) is not None]
+    if lost:
+        raise NoMoleculeError(f"has letters that no bond leads to: {lost[0]}")
     atoms = [_atom(node) for node in nodes]
-    return _made(strokes, nodes, atoms, ends)
+    return _made(strokes, nodes, atoms, _from_centres(strokes, atoms, ends))
+
+
+def _from_centres(strokes: Strokes, atoms: Sequence[Atom], ends: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ends of bonds with dashed ones turned so that they begin where a centre of chirality can be."""
+    turned = []
+    for bond, (start, end) in zip(strokes.bonds, ends, strict=True):
+        if bond.kind == DASHED:
+            centres = [_may_be_centre(at, strokes, atoms, ends) for at in (start, end)]
+            if centres[0] == centres[1]:
+                raise NoMoleculeError("has a dashed bond that does not say where it begins")
+            turned.append((start, end) if centres[0] else (end, start))
+        else:
+            turned.append((start, end))
+    return turned
+
+
+def _may_be_centre(at: int, strokes: Strokes, atoms: Sequence[Atom], ends: Sequence[tuple[int, int]]) -> bool:
+    """Whether an atom has three or four neighbours by single bonds alone."""
+    orders = [bond.order for bond, pair in zip(strokes.bonds, ends, strict=True) if at in pair and pair[0] != pair[1]]
+    return len(orders) >= 3 and set(orders) == {1} and atoms[at].symbol in ("C", "S", "P", "N", "Si")
 
 
 def _nodes(strokes: Strokes, labels: Sequence[Label]) -> tuple[list[_Node], list[tuple[int, int]]]:
@@ -52,13 +82,15 @@ def _nodes(strokes: Strokes, labels: Sequence[Label]) -> tuple[list[_Node], list
     ends: list[tuple[int, int]] = []
     for number, bond in enumerate(strokes.bonds):
         found = []
-        for end, other in (bond.ends, bond.ends[::-1]):
-            rest = (e for k, more in enumerate(strokes.bonds) if k != number for e in more.ends)
-            joins = any(abs(e - end) < MEET / 2 * unit for e in rest)
-            label = _pointed_at(end, other, labels, unit, 0.0 if joins else REACH * unit)
+        others = [(e, far) for k, b in enumerate(strokes.bonds) if k != number for e, far in (b.ends, b.ends[::-1])]
+        for end, far in (bond.ends, bond.ends[::-1]):
+            label = _label(end, far, others, labels, unit)
+            if label is None and bond.kind != SINGLE:  # rungs stop short of their atoms, and wedges end in lines
+                near = (e for e, _ in others if abs(e - end) < 2 * MEET * unit)
+                end = min(near, key=lambda e: abs(e - end), default=end)
             found.append(_node(nodes, end, label, unit))
             nodes[found[-1]].bonds.append(number)
-        if found[0] == found[1]:
+        if found[0] == found[1] and bond.length > 2 * MEET * unit:
             raise NoMoleculeError("has a bond that goes nowhere")
         ends.append((found[0], found[1]))
     for node in nodes:
@@ -68,6 +100,19 @@ def _nodes(strokes: Strokes, labels: Sequence[Label]) -> tuple[list[_Node], list
         elif len(met) > 1:
             node.place = sum(_nearer_end(bond, node.place) for bond in met) / len(met)
     return nodes, ends
+
+
+def _label(
+    end: complex, far: complex, others: Sequence[tuple[complex, complex]], labels: Sequence[Label], unit: float
+) -> Label | None:
+    """The label of the atom at a bond's end; where others end there, too, all of them must lead to it."""
+    joined = [pair for pair in others if abs(pair[0] - end) < MEET / 2 * unit]
+    if not joined:
+        return _pointed_at(end, far, labels, unit, REACH * unit)
+    found = _pointed_at(end, far, labels, unit, REACH / 2 * unit)
+    if found is not None and all(_pointed_at(*pair, labels, unit, REACH / 2 * unit) is found for pair in joined):
+        return found
+    return _pointed_at(end, far, labels, unit, 0.0)
 
 
 def _pointed_at(end: complex, other: complex, labels: Sequence[Label], unit: float, reach: float) -> Label | None:
@@ -138,10 +183,14 @@ def _made(strokes: Strokes, nodes: Sequence[_Node], atoms: Sequence[Atom], ends:
             made.SetIsotope(2)
         mol.AddAtom(made)
     kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
-    directions = {WEDGE: Chem.BondDir.BEGINWEDGE, HASH: Chem.BondDir.BEGINDASH}
+    directions = {WEDGE: Chem.BondDir.BEGINWEDGE, HASH: Chem.BondDir.BEGINDASH, DASHED: Chem.BondDir.BEGINDASH}
     for bond, (start, end) in zip(strokes.bonds, ends, strict=True):
-        if mol.GetBondBetweenAtoms(start, end) is not None:
-            raise NoMoleculeError("has two bonds between the same atoms")
+        if start == end:  # a crumb of a crossing
+            continue
+        beside = mol.GetBondBetweenAtoms(start, end)
+        if beside is not None:  # two lines from one place, that part on their way to a wide letter
+            beside.SetBondType(kinds[min(3, int(beside.GetBondTypeAsDouble()) + bond.order)])
+            continue
         mol.AddBond(start, end, kinds[bond.order])
         if bond.kind != SINGLE:
             mol.GetBondBetweenAtoms(start, end).SetBondDir(directions[bond.kind])
@@ -208,7 +257,9 @@ def _sane(mol: RWMol, atoms: Sequence[Atom]) -> Mol:
     for number, atom in enumerate(atoms):
         found = mol.GetAtomWithIdx(number)
         hydrogens = found.GetTotalNumHs()
-        if atom.hydrogens is None and atom.group is None and atom.symbol not in ("C", "H", "D") and hydrogens:
+        charged = any(n.GetFormalCharge() for n in found.GetNeighbors())
+        bare = atom.symbol in _NEVER_BARE or (charged and atom.symbol in ("N", "O"))
+        if hydrogens and atom.hydrogens is None and atom.group is None and bare:
             raise NoMoleculeError(f"has open valences at {atom.symbol}")  # a sign that was not seen, mostly
         if found.GetNumRadicalElectrons():
             raise NoMoleculeError(f"has open valences at {found.GetSymbol()}")

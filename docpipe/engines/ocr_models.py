@@ -193,14 +193,20 @@ def cut(pixels: Pixels, corners: NDArray[np.float32]) -> Pixels:
     return cv2.resize(level, (width, LINE_HEIGHT), interpolation=shrinking)  # type: ignore[return-value]
 
 
-def read_strip(strip: Pixels, threads: int = 1) -> list[Character]:
-    """The characters of a strip of `LINE_HEIGHT` pixels, best path of CTC (Graves et al., ICML 2006, sec. 3.2)."""
+def read_strip(strip: Pixels, threads: int = 1, only: str = "") -> list[Character]:
+    """The characters of a strip of `LINE_HEIGHT` pixels, best path of CTC (Graves et al., ICML 2006, sec. 3.2).
+
+    only: the characters that can occur; all that the network knows by default.
+    """
     width = strip.shape[1]
     if width > WIDEST:
         return _read_parts(strip, threads)
     batch = np.zeros((1, 3, LINE_HEIGHT, width + AFTER), np.float32)
     batch[..., :width] = _normal(strip)
-    return _decoded(_run("rec", threads, batch)[0], (width + AFTER) / width)
+    likely = _run("rec", threads, batch)[0]
+    if only:
+        likely = likely * _among(only)
+    return _decoded(likely, (width + AFTER) / width)
 
 
 def _read_parts(strip: Pixels, threads: int) -> list[Character]:
@@ -243,6 +249,14 @@ def _names() -> list[str]:
     """What each class of the recognition network stands for; 0 is CTC's blank, the last a space."""
     meta = _session("rec", 1).get_modelmeta().custom_metadata_map
     return ["", *meta["character"].splitlines(), " "]
+
+
+@cache
+def _among(only: str) -> NDArray[np.float32]:
+    """1 for the classes of these characters and for CTC's blank, 0 for all others."""
+    kept = np.array([name in only for name in _names()], np.float32)  # the blank is "", which is in every string
+    kept[-1] = 0.0
+    return kept
 
 
 def total_width(strips: Sequence[Strip]) -> float:

@@ -7,27 +7,22 @@ else it is left to the engines that look at pixels.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from docpipe.box import Box
 from docpipe.document import MoleculeContent, Origin
 from docpipe.engines.atom_labels import Label, put_together
 from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.bond_strokes import Strokes, strokes_of
-from docpipe.engines.drawn_molecule import NoMoleculeError, molecule_of
-from docpipe.engines.ocr_models import LINE_HEIGHT, read_strip
+from docpipe.engines.drawn_molecule import NoMoleculeError, molecule_of, refuse
+from docpipe.engines.letters import read_label
 from docpipe.sheet import Sheet
 from docpipe.tasks import Task
 
 LETTER = 32.0
 """Pixels of a capital letter that is read from outlines."""
-
-_STRAY = re.compile(r"[^A-Za-z0-9+−()-]")
 
 SURE = 0.97
 """Share of answers that are exactly right (benchmarks/vector_molecules.py), to be on the safe side."""
@@ -61,6 +56,7 @@ class PdfMoleculeEngine:
         from rdkit import Chem
 
         try:
+            refuse(strokes)
             mol = molecule_of(strokes, labels_of(sheet, box, strokes, self.threads))
         except NoMoleculeError as why:
             return Answer(origin, reason=f"the drawing {why}")
@@ -80,7 +76,7 @@ def labels_of(sheet: Sheet, box: Box, strokes: Strokes, threads: int = 1) -> lis
     outlined = put_together(Label("", letter, max(letter.height, 0.3 * strokes.unit)) for letter in strokes.letters)
     words.sort(key=lambda word: -len(word.text))
     words = [w for k, w in enumerate(words) if not any(_same(w, other) for other in words[:k])]
-    return put_together([*words, *(_read(sheet, label, threads) for label in outlined)])
+    return put_together([*words, *(read_label(label, _picture(sheet, label), threads) for label in outlined)])
 
 
 def _same(a: Label, b: Label) -> bool:
@@ -99,25 +95,5 @@ def _inked(box: Box, baseline: float, size: float) -> Box:
     return Box(box.x0, max(box.y0, baseline - 0.75 * size), box.x1, min(box.y1, baseline + 0.08 * size))
 
 
-def _read(sheet: Sheet, label: Label, threads: int) -> Label:
-    """The label with the text that its outlines show, letters and indices each by themselves."""
-    runs: list[list[Box]] = []
-    for piece in label.pieces:
-        if runs and abs(runs[-1][-1].y1 - piece.y1) < 0.12 * label.size:
-            runs[-1].append(piece)
-        else:
-            runs.append([piece])
-    return replace(label, text="".join(_letters(sheet, run, threads) for run in runs))
-
-
-def _letters(sheet: Sheet, run: Sequence[Box], threads: int) -> str:
-    around = Box(min(b.x0 for b in run), min(b.y0 for b in run), max(b.x1 for b in run), max(b.y1 for b in run))
-    if around.width > 2 * around.height and len(run) == 1:
-        return "-"
-    dpi = 72 * LETTER / around.height
-    clipped = sheet.clip(around.grown(0.08 * around.height), dpi).image.convert("RGB")
-    letters = ImageOps.expand(clipped, (10, 6), "white")
-    wide = round(letters.width * LINE_HEIGHT / letters.height)
-    strip = Image.new("RGB", (max(LINE_HEIGHT, wide), LINE_HEIGHT), "white")
-    strip.paste(letters.resize((wide, LINE_HEIGHT)))
-    return _STRAY.sub("", "".join(c.text for c in read_strip(np.asarray(strip), threads)))
+def _picture(sheet: Sheet, label: Label) -> Callable[[Box], Image.Image]:
+    return lambda box: sheet.clip(box, 72 * LETTER / label.size).image

@@ -32,7 +32,7 @@ _PHENYL = "C%90(=CC=CC=C%90)"
 GROUPS: tuple[Group, ...] = (
     _group("O(C)", "OMe|MeO", "OCH3|H3CO"),
     _group("O(CC)", "OEt|EtO", "OC2H5|C2H5O"),
-    _group("C(C)", "Et", "C2H5|H5C2"),
+    _group("C(C)", "Et", "C2H5|H5C2", "CH2CH3|H3CH2C"),
     _group(_PHENYL, "Ph", "C6H5|H5C6"),
     _group("C(F)(F)(F)", "CF3|F3C"),
     _group("O(C(F)(F)F)", "OCF3|F3CO"),
@@ -67,7 +67,7 @@ GROUPS: tuple[Group, ...] = (
     _group("C(=O)", "CHO|OHC"),
     _group("N(C)", "NHMe|MeHN", "NHCH3|H3CHN"),
     _group("N(C)(C)", "NMe2|Me2N", "N(CH3)2|(H3C)2N"),
-    _group("N(CC)(CC)", "NEt2|Et2N", "N(C2H5)2|(C2H5)2N"),
+    _group("N(CC)(CC)", "NEt2|Et2N", "N(C2H5)2|(C2H5)2N", "N(C2H5)2|(H5C2)2N"),
     _group("N(CC)", "NHEt|EtHN"),
     _group("N(C(C)=O)", "NHAc|AcHN", "NHCOCH3|H3COCHN"),
     _group("N(C(=O)OC(C)(C)C)", "NHBoc|BocHN"),

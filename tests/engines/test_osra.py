@@ -175,7 +175,7 @@ def test_it_stands_before_nano_in_the_pipelines_that_read_molecules():
     assert isinstance(engine("osra", least=0.9), OsraEngine)
     for name in ("default", "chemistry"):
         reading = next(stage for stage in read_pipeline(name).stage if stage.use == "recognize")
-        assert reading.settings["engines"]["molecule"] == ["pdfmolecule", "osra", "paligemma"]
+        assert reading.settings["engines"]["molecule"] == ["pdfmolecule", "imagemolecule", "osra", "paligemma"]
 
 
 def test_a_program_that_fails_or_hangs_is_an_error_with_a_code(monkeypatch, tmp_path):

@@ -1,0 +1,402 @@
+"""Pixels of a drawn molecule to strokes: letters set apart, wedges found by their width, lines by their skeleton.
+
+The thinning is that of Guo and Hall (Comm. ACM 32, 359, 1989), which keeps the diagonals that Zhang and Suen's
+loses; the polygons are those of Douglas and Peucker (1973).
+Points are complex numbers, x + yj with y downwards, in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docpipe.box import Box
+from docpipe.engines.bond_strokes import MOST, SINGLE, WEDGE, Bond, Strokes, bonds_of, unit_of
+
+Ink = NDArray[np.bool_]
+
+UNIT = 60.0
+"""Pixels of a bond that drawings are brought to before they are looked at."""
+
+_LETTER = 0.85
+"""Marks up to so many bonds may be letters."""
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A piece of connected ink. length, breadth and axis: of the narrowest rectangle around it, in any direction."""
+
+    number: int
+    box: Box
+    area: int
+    length: float
+    breadth: float
+    axis: Bond
+
+
+def strokes_in(ink: Ink, unit: float) -> Strokes:
+    """The strokes of a drawing whose bonds are about `unit` pixels long; what they are is measured on the way."""
+    import cv2
+
+    count, marked = cv2.connectedComponents(ink.astype(np.uint8), connectivity=8)
+    numbers = marked.astype(np.int32)
+    pen = _pen(ink)
+    if count > 4 * MOST:
+        return Strokes(strange=count, unit=unit)
+    marks = [_mark(numbers, number) for number in range(1, count)]
+    marks = [m for m in marks if m.area > 0.3 * pen * pen]
+    if len(marks) > MOST:
+        return Strokes(strange=len(marks), unit=unit)
+    found = _strokes(numbers, marks, unit, pen)
+    lines = [b for b in found.bonds if b.length > 0.3 * unit]
+    if lines:
+        measured = unit_of(lines)
+        if not 0.9 < measured / unit < 1.1:
+            return _strokes(numbers, marks, measured, pen)
+        found.unit = measured
+    return found
+
+
+def _strokes(numbers: NDArray[np.int32], marks: list[_Mark], unit: float, pen: float) -> Strokes:
+    import cv2
+
+    letters, boxes = _letters(numbers, marks, unit, pen)
+    found = Strokes(unit=unit, letters=boxes)
+    lines: list[Bond] = []
+    wedges: list[Bond] = []
+    for mark in marks:
+        if mark.number in letters:
+            continue
+        own = numbers == mark.number
+        circle = _circle(own, mark, unit, pen)
+        if circle is not None:
+            found.circles.append(circle)
+            continue
+        if mark.breadth < 1.4 * pen:
+            lines.append(mark.axis)
+            continue
+        broad = list(_wedges_in(own, unit, pen))
+        wedges += [wedge for wedge, _ in broad]
+        for _, covered in broad:
+            own = own & ~covered
+        deep = cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 5)
+        for line in _lines_in(own, unit, pen):
+            tapered = _tapered(line, deep, unit, pen)
+            lines += [line] if tapered is None else []
+            wedges += [tapered] if tapered is not None else []
+    lines, wedges = _gathered(lines, wedges, 0.32 * unit)
+    bonds, found.strange = bonds_of(lines, wedges, unit)
+    crumb = max(0.15 * unit, 1.3 * pen)
+    found.bonds = [bond for bond in bonds if bond.kind != SINGLE or bond.length > crumb]
+    lost = len(bonds) - len(found.bonds)
+    found.strange += lost if lost > 2 else 0  # rungs of a hash that was not made out; one or two are specks
+    return found
+
+
+def _gathered(lines: list[Bond], wedges: list[Bond], near: float) -> tuple[list[Bond], list[Bond]]:
+    """Ends that were cut off with a wedge, and the wedge's own, brought together at each of its ends."""
+    for number, wedge in enumerate(wedges):
+        for place in wedge.ends:
+            free = {e for line in lines for e in line.ends if abs(e - place) < near}
+            if not free:
+                continue
+            meeting = sum(free) / len(free)
+            lines = [_moved(line, free, meeting) for line in lines]
+            wedges[number] = _moved(wedges[number], {place}, meeting)
+    return [line for line in lines if line.length > 0], wedges
+
+
+def _moved(bond: Bond, ends: set[complex], to: complex) -> Bond:
+    start, end = (to if e in ends else e for e in bond.ends)
+    return Bond(start, end, bond.order, bond.kind)
+
+
+def _pen(ink: Ink) -> float:
+    """The width of a line in pixels: all ink over half of what borders on paper."""
+    padded = np.pad(ink, 1)
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    border = int((ink & ~inside).sum())
+    return max(1.0, 2.0 * float(ink.sum()) / border) if border else 1.0
+
+
+def _mark(numbers: NDArray[np.int32], number: int) -> _Mark:
+    import cv2
+
+    rows, columns = np.nonzero(numbers == number)
+    rectangle = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
+    corners = [complex(float(x), float(y)) for x, y in cv2.boxPoints(rectangle)]
+    if abs(corners[1] - corners[0]) < abs(corners[2] - corners[1]):
+        corners = [*corners[1:], corners[0]]
+    axis = Bond((corners[0] + corners[3]) / 2, (corners[1] + corners[2]) / 2)
+    sides = rectangle[1]
+    box = Box(float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+    return _Mark(number, box, len(rows), max(sides) + 1, min(sides) + 1, axis)
+
+
+def _letters(numbers: NDArray[np.int32], marks: list[_Mark], unit: float, pen: float) -> tuple[set[int], list[Box]]:
+    """Numbers of the marks that are letters, and the boxes of these: compact marks; letters that touch; strokes beside
+    others that are an l, an I or a minus.
+    """
+    small = [
+        m for m in marks if 0.18 * unit < m.length < _LETTER * unit and max(m.box.width, m.box.height) < 0.8 * unit
+    ]
+    found = [m for m in small if m.breadth > max(1.9 * pen, 0.25 * m.length, 0.1 * unit)]
+    high = float(np.median([m.box.height for m in found])) if found else 0.4 * unit
+    boxes = [m.box for m in found]
+    for m in marks:
+        if m in found or m.breadth < 1.9 * pen:
+            continue
+        if 0.8 * high < m.box.height < 1.2 * high and m.box.width < 2.2 * high:
+            found.append(m)
+            boxes.append(m.box)
+        elif 1.7 * high < m.box.height < 2.7 * high and m.box.width < 1.25 * high:  # an H that touches its N
+            b, middle = m.box, m.box.center[1]
+            found.append(m)
+            boxes += [Box(b.x0, b.y0, b.x1, middle), Box(b.x0, middle, b.x1, b.y1)]
+    for m in marks:
+        if m not in found and (any(_belongs(m, box, pen) for box in boxes) or _is_iodine(m, numbers, high, unit, pen)):
+            found.append(m)
+            boxes.append(m.box)
+    return {m.number for m in found}, boxes
+
+
+def _belongs(m: _Mark, letter: Box, pen: float) -> bool:
+    """Whether a stroke is a letter or a sign beside this one."""
+    apart = max(m.box.x0, letter.x0) - min(m.box.x1, letter.x1)
+    if not 0 <= apart < 0.3 * letter.height:
+        return False
+    tall = m.box.width < 2 * pen and abs(m.box.height - letter.height) < 0.25 * letter.height
+    if tall:
+        return abs(m.box.y1 - letter.y1) < 0.2 * letter.height
+    small = 0.35 * letter.height < m.box.height < 0.85 * letter.height and m.box.width < 0.8 * letter.height
+    low = letter.y1 - 0.15 * letter.height < m.box.y1 < letter.y1 + 0.6 * letter.height
+    if small and low and m.box.x0 > letter.center[0] and m.box.width > 1.5 * pen:  # an index, or the r of Br
+        return True
+    minus = m.box.height < 2 * pen and m.box.width < 0.8 * letter.height and m.box.x0 > letter.center[0]
+    return minus and m.box.y1 < letter.y0 + 0.4 * letter.height
+
+
+def _is_iodine(m: _Mark, numbers: NDArray[np.int32], high: float, unit: float, pen: float) -> bool:
+    """Whether an upright stroke of a letter's height stands by itself, with nothing above and below it."""
+    b = m.box
+    if b.width > 1.9 * pen or not 0.8 * high < b.height < 1.2 * high:
+        return False
+    room = round(0.35 * unit)
+    column = numbers[max(0, int(b.y0) - room) : int(b.y1) + room, int(b.x0) : int(b.x1)]
+    return not ((column != 0) & (column != m.number)).any()
+
+
+def _circle(own: Ink, mark: _Mark, unit: float, pen: float) -> tuple[complex, float] | None:
+    """Centre and radius of a thin ring."""
+    if abs(mark.box.width - mark.box.height) > 0.1 * mark.box.width or not 0.6 * unit < mark.box.width < 2.0 * unit:
+        return None
+    rows, columns = np.nonzero(own)
+    x, y = mark.box.center
+    away = np.hypot(columns + 0.5 - x, rows + 0.5 - y)
+    if np.ptp(away) > 1.1 * pen + 1.6 or away.min() < 0.25 * unit:  # a hexagon is no circle
+        return None
+    return complex(x, y), mark.box.width / 2
+
+
+def _wedges_in(own: Ink, unit: float, pen: float) -> Iterator[tuple[Bond, Ink]]:
+    """Filled wedges of a mark, each with the pixels that are its own."""
+    import cv2
+
+    radius = max(2, round(0.8 * pen))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    thick = cv2.morphologyEx(np.pad(own, radius).astype(np.uint8), cv2.MORPH_OPEN, disk)[radius:-radius, radius:-radius]
+    count, numbers = cv2.connectedComponents(thick, connectivity=8)
+    deep = cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 5)
+    for number in range(1, count):
+        rows, columns = np.nonzero(numbers == number)
+        points = np.column_stack([columns, rows]).astype(np.float32)
+        middle = points.mean(axis=0)
+        _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
+        along = (points - middle) @ axes[0]
+        length = float(np.ptp(along))
+        if length < 0.25 * unit:
+            continue
+        steps = np.linspace(along.min(), along.max(), 9)
+        widths = [
+            2 * float(deep[rows, columns][np.abs(along - step) < 0.07 * length].max(initial=0.0)) for step in steps
+        ]
+        slope = float(np.polyfit(steps[1:-1], widths[1:-1], 1)[0])
+        if abs(slope) * unit < 1.2 * pen:
+            continue
+        way = 1.0 if slope > 0 else -1.0
+        broad = middle + axes[0] * (along.max() if way > 0 else along.min())
+        zero = float(np.polyval(np.polyfit(steps[1:-1], widths[1:-1], 1), 0.0))
+        tip_at = -(zero - pen) / slope  # where the fitted width is that of a line
+        reach = min(1.25 * unit, max(0.6 * unit, abs(tip_at - (along.max() if way > 0 else along.min()))))
+        tip = broad - axes[0] * way * reach
+        across = axes[1] * (max(widths) / 2 + pen)
+        shape = np.array([tip + axes[1] * pen, tip - axes[1] * pen, broad - across, broad + across])
+        ahead = axes[0] * way * 0.5 * pen
+        shape[2:] += ahead
+        shape[:2] += axes[0] * way * 1.5 * pen
+        covered = np.zeros(own.shape, np.uint8)
+        cv2.fillPoly(covered, [np.round(shape).astype(np.int32)], 1)
+        start, end = (complex(float(p[0]), float(p[1])) for p in (tip, broad))
+        yield Bond(start, end, kind=WEDGE), covered.astype(bool)
+
+
+def _tapered(line: Bond, deep: NDArray[np.float32], unit: float, pen: float) -> Bond | None:
+    """The line as a wedge, if its ink grows broader from end to end. deep: how far each pixel is from paper."""
+    if line.length < 0.5 * unit:
+        return None
+    steps = np.linspace(0.15, 0.85, 11)
+    widths = []
+    for step in steps:
+        at = line.start + step * (line.end - line.start)
+        r, c = round(at.imag), round(at.real)
+        widths.append(2 * float(deep[max(0, r - 1) : r + 2, max(0, c - 1) : c + 2].max(initial=0.0)))
+    slope = float(np.polyfit(steps, widths, 1)[0])
+    if abs(slope) < 0.9 * pen or max(widths) < 1.6 * pen or abs(float(np.corrcoef(steps, widths)[0, 1])) < 0.85:
+        return None
+    return Bond(*(line.ends if slope > 0 else line.ends[::-1]), kind=WEDGE)
+
+
+def thinned(ink: Ink) -> Ink:
+    """Lines of one pixel in the middle of the ink's lines."""
+    image = np.pad(ink, 1)
+    while True:
+        changed = False
+        for first in (True, False):
+            n, ne, e, se = image[:-2, 1:-1], image[:-2, 2:], image[1:-1, 2:], image[2:, 2:]
+            s, sw, w, nw = image[2:, 1:-1], image[2:, :-2], image[1:-1, :-2], image[:-2, :-2]
+            runs = [~n & (ne | e), ~e & (se | s), ~s & (sw | w), ~w & (nw | n)]
+            one = [nw | n, ne | e, se | s, sw | w]
+            other = [n | ne, e | se, s | sw, w | nw]
+            crossings = sum(run.astype(np.int8) for run in runs)
+            beside = np.minimum(sum(q.astype(np.int8) for q in one), sum(q.astype(np.int8) for q in other))
+            kept = (s | sw | ~nw) & w if first else (n | ne | ~se) & e
+            gone = image[1:-1, 1:-1] & (crossings == 1) & (beside >= 2) & (beside <= 3) & ~kept
+            if gone.any():
+                image[1:-1, 1:-1][gone] = False
+                changed = True
+        if not changed:
+            return image[1:-1, 1:-1]
+
+
+def _lines_in(own: Ink, unit: float, pen: float) -> list[Bond]:
+    """The straight lines of a mark, from corner to corner."""
+    rows, columns = np.nonzero(own)
+    if not len(rows):
+        return []
+    top, left = int(rows.min()), int(columns.min())
+    part = own[top : rows.max() + 1, left : columns.max() + 1]
+    lines = []
+    for path in _branches(thinned(part)):
+        corners = _corners(path, max(1.5, 0.45 * pen, 0.035 * unit))
+        for a, b in pairwise(corners):
+            lines.append(Bond(complex(a[1] + left, a[0] + top), complex(b[1] + left, b[0] + top)))
+    return _mended(lines, unit, pen)
+
+
+def _branches(skeleton: Ink) -> list[list[tuple[int, int]]]:
+    """Paths of pixels between ends and crossings of a skeleton; rings begin anywhere."""
+    points = {(int(r), int(c)) for r, c in zip(*np.nonzero(skeleton), strict=True)}
+    links = {p: _linked(p, points) for p in points}
+    knots = {p for p, beside in links.items() if len(beside) != 2}
+    walked: set[tuple[int, int]] = set()
+    steps: set[tuple[tuple[int, int], tuple[int, int]]] = set()
+    paths = []
+    for start in [*sorted(knots), *sorted(points - knots)]:
+        if start in walked:
+            continue
+        for after in links[start]:
+            if (start, after) in steps or after in walked - knots:
+                continue
+            path = [start, after]
+            while path[-1] not in knots and path[-1] != start:
+                walked.add(path[-1])
+                path.append(next(q for q in links[path[-1]] if q != path[-2]))
+            steps.add((path[-1], path[-2]))
+            steps.add((start, after))
+            paths.append(path)
+        walked.add(start)
+    return paths
+
+
+def _linked(point: tuple[int, int], points: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The neighbours of a skeleton's pixel; a diagonal step counts only where no two straight ones lead there."""
+    r, c = point
+    straight = [q for q in ((r, c + 1), (r + 1, c), (r, c - 1), (r - 1, c)) if q in points]
+    diagonal = [
+        (r + i, c + j)
+        for i, j in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        if (r + i, c + j) in points and (r + i, c) not in points and (r, c + j) not in points
+    ]
+    return straight + diagonal
+
+
+def _corners(path: list[tuple[int, int]], near: float) -> list[tuple[float, float]]:
+    import cv2
+
+    if path[0] == path[-1]:  # a ring is two ways from one place to another
+        middle = len(path) // 2
+        return [*_corners(path[: middle + 1], near), *_corners(path[middle:], near)[1:]]
+    points = np.array(path, np.float32)[:, None, :]
+    return [(float(r), float(c)) for r, c in cv2.approxPolyDP(points, near, False)[:, 0, :]]
+
+
+def _mended(lines: list[Bond], unit: float, pen: float) -> list[Bond]:
+    """Lines whose ends at a crossing are brought together: thinning moves crossings, and leaves crumbs between them."""
+    near = max(0.13 * unit, 1.2 * pen)
+    groups: list[list[complex]] = []
+    for line in lines:
+        for end in line.ends:
+            close = [g for g in groups if any(abs(end - e) < near for e in g)]
+            groups = [g for g in groups if g not in close] + [[end, *(e for g in close for e in g)]]
+    groups = _contracted(lines, groups, 0.32 * unit)
+    where = {e: k for k, g in enumerate(groups) for e in g}
+    kept = [line for line in lines if where[line.start] != where[line.end]]
+    if not kept:
+        return [max(lines, key=lambda line: line.length)] if lines else []
+    met: dict[int, list[Bond]] = {}
+    for line in kept:
+        for end in line.ends:
+            met.setdefault(where[end], []).append(line)
+    place = {k: _crossing(some, [e for line in some for e in line.ends if where[e] == k]) for k, some in met.items()}
+    return _straightened([Bond(place[where[line.start]], place[where[line.end]]) for line in kept], unit)
+
+
+def _straightened(lines: list[Bond], unit: float) -> list[Bond]:
+    """Without corners where nothing else ends and the line hardly turns, if a piece of it is too short for a bond."""
+    while True:
+        for corner in {e for line in lines for e in line.ends}:
+            met = [line for line in lines if corner in line.ends]
+            if len(met) != 2 or min(line.length for line in met) > 0.62 * unit:
+                continue
+            far = [line.end if line.start == corner else line.start for line in met]
+            ways = [(f - corner) / (abs(f - corner) or 1.0) for f in far]
+            if abs(ways[0] + ways[1]) < 0.4 and far[0] != far[1]:  # within 23 degrees of straight on
+                lines = [line for line in lines if line not in met] + [Bond(far[0], far[1])]
+                break
+        else:
+            return lines
+
+
+def _contracted(lines: list[Bond], groups: list[list[complex]], short: float) -> list[list[complex]]:
+    """Without lines too short for a bond between two places where others end: these are one place."""
+    for line in lines:
+        first, last = (next(g for g in groups if e in g) for e in line.ends)
+        if first is not last and line.length < short and min(len(first), len(last)) > 1:
+            groups = [g for g in groups if g is not first and g is not last] + [[*first, *last]]
+    return groups
+
+
+def _crossing(lines: list[Bond], ends: list[complex]) -> complex:
+    """The point nearest to several lines; of one line, or of lines in one direction, the middle of their ends."""
+    middle = sum(ends) / len(ends)
+    a = np.array([[-line.direction.imag, line.direction.real] for line in lines])
+    b = np.array([(-line.direction.imag * line.start.real + line.direction.real * line.start.imag) for line in lines])
+    if len(lines) < 2 or np.linalg.svd(a, compute_uv=False)[-1] < 0.4:
+        return middle
+    x, y = np.linalg.lstsq(a, b, rcond=None)[0]
+    found = complex(float(x), float(y))
+    return found if abs(found - middle) < 8 else middle

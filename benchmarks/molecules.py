@@ -1,4 +1,4 @@
-"""Drawn molecules of patents, catalogues and drug names: nano, OSRA and both, beside each other on the same images.
+"""Drawn molecules of patents, catalogues and drug names: geometry, OSRA and nano on the same images, alone and in turn.
 
     DOCPIPE_BENCH_DATA=<folder> python benchmarks/molecules.py [--sample 100] [--kept FILE] [--fit] [--beam 5]
 
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,8 @@ from PIL import Image
 
 from docpipe.document import Box, Page, Region
 from docpipe.engines import osra
-from docpipe.engines.base import Answer, Request
+from docpipe.engines.base import Answer, Engine, Request
+from docpipe.engines.imagemolecule import ImageMoleculeEngine
 from docpipe.engines.paligemma import PaliGemmaEngine
 from docpipe.metrics.smiles import exact_match
 from docpipe.models.drawings import bond_length
@@ -146,20 +148,35 @@ class Unguarded(PaliGemmaEngine):
         return found and replace(found, abstain_below={})
 
 
-def nano(engine: PaliGemmaEngine, folder: Path) -> Callable[[Case], Said]:
-    """A system that answers a case by a shipped checkpoint, the first of its candidates that RDKit accepts."""
+def system(engine: Engine, folder: Path, *, always: bool = False) -> Callable[[Case], Said]:
+    """A system that answers a case by an engine, the first of its candidates that RDKit accepts.
+
+    always: what it would have said where it abstains, too.
+    """
     task = get_task("molecule")
 
     def read(case: Case) -> Said:
         begun = time.perf_counter()
         answer: Answer = next(iter(engine.read([asked(folder / case.path)])))
         seconds = time.perf_counter() - begun
-        for content in (answer.content, *answer.alternatives):
+        offered = (answer.content, *answer.alternatives) if always or answer.content else ()
+        for content in offered:
             if content is not None and task.check(content).verdict.status in ("valid", "repaired"):
                 return Said(expand(content.smiles), answer.confidence or 0.0, seconds)  # type: ignore[union-attr]
         return Said(None, answer.confidence or 0.0, seconds)
 
     return read
+
+
+def answered(foreign: Sequence[tuple[Case, Image.Image]]) -> str:
+    """How often geometry takes what is no molecule for one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path, said = Path(scratch) / "cut.png", []
+        for _, cut in foreign:
+            cut.save(path)
+            (answer,) = ImageMoleculeEngine().read([asked(path)])
+            said.append(answer.content is not None)
+    return share(said)
 
 
 def share(values: Sequence[bool]) -> str:
@@ -242,24 +259,34 @@ def main() -> None:
     print(f"{len(counted)} drawings, seed {given.seed}, 95 % bootstrap intervals (2000 draws)\n")
     print("| system | drawings | n | exact | given | right of given | s/drawing |")
     print("|---|---|---|---|---|---|---|")
-    plain, guarded = nano(Unguarded(candidates=given.beam), folder), nano(PaliGemmaEngine(), folder)
+    plain, guarded = system(Unguarded(candidates=given.beam), folder), system(PaliGemmaEngine(), folder)
+    drawn, bold = system(ImageMoleculeEngine(), folder), system(ImageMoleculeEngine(), folder, always=True)
     always, gated = [plain(case) for case in counted], [guarded(case) for case in counted]
-    for row in (*table("nano, always", counted, always), *table("nano", counted, gated)):
+    geometry = [drawn(case) for case in counted]
+    for row in (
+        *table("nano, always", counted, always),
+        *table("nano", counted, gated),
+        *table("geometry, always", counted, [bold(case) for case in counted]),
+        *table("geometry", counted, geometry),
+    ):
         print(row, flush=True)
+    print(f"\ngeometry on {len(foreign)} cuts of what is no molecule: answered {answered(foreign)}\n", flush=True)
     if not osra.installed() and not given.kept:
         return
-    everything, emitted, both = [], [], []
-    for case, small in zip(counted, gated, strict=True):
+    everything, emitted, both, turns = [], [], [], []
+    for case, small, first in zip(counted, gated, geometry, strict=True):
         found = kept.judged(case.path, Image.open(folder / case.path))
         seconds = sum(reading[2] for reading in kept.known[case.path])
         sure = osra.confidence(found[1]) if found else 0.0
         everything.append(Said(found[0].smiles if found else None, sure, seconds))
         emitted.append(replace(everything[-1], smiles=everything[-1].smiles if sure >= osra.LEAST else None))
         both.append(emitted[-1] if emitted[-1].smiles is not None else small)
+        turns.append(first if first.smiles is not None else both[-1])
     for row in (
         *table("osra, always", counted, everything),
         *table("osra", counted, emitted),
         *table("osra, then nano", counted, both),
+        *table("geometry, osra, nano", counted, turns),
     ):
         print(row, flush=True)
     agree = [

@@ -211,6 +211,7 @@ def test_a_worker_ended_from_outside(pdf, number, wanted):
         run = DocumentRun(pdf, pipeline({"use": "odd_stages:sleeping", "seconds": 0.3}), pool=pool)
         pages = run.pages()
         done = [next(pages)]
+        time.sleep(0.15)  # until the next page is open
         os.kill(pool.crew.hands[0].process.pid, number)
         done += pages
     assert {page.error.code for page in done if page.error} == set(wanted)

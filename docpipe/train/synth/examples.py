@@ -61,7 +61,10 @@ def synthesizer(name: str) -> Synthesizer:
 
 
 def molecules(seed: int, start: int, options: Options) -> Iterator[Example]:
-    """Drawn molecules of up to 40 heavy atoms. truth: smiles, written (image-ordered), atoms [{symbol, x, y}], bonds.
+    """Drawn molecules of up to 40 heavy atoms, with groups as letters, circles, wedges, captions and wear.
+
+    truth: smiles, written (image-ordered; a group that is drawn as letters is a token of docpipe.notation.groups), atoms
+    [{symbol, x, y}], bonds.
 
     Without SMILES lists they are put together from those few that come with RDKit. Raises DP602.
     """
@@ -77,7 +80,8 @@ def molecules(seed: int, start: int, options: Options) -> Iterator[Example]:
         raise DocpipeError("DP602", ", ".join(map(str, places)), "no SMILES lists (*.smi, *.smi.gz) there")
     fonts = synth.fonts_in(Path(options.fonts)) if options.fonts else synth.fonts_in(None)
     pool = Pool(found, low=3, high=40)
-    for one in synth.molecules(pool, seed, start, side=320, fonts=fonts, bond=(14.0, 24.0), noise=options.noise):
+    for one in synth.molecules(pool, seed, start, side=320, fonts=fonts, bond=(14.0, 24.0), noise=options.noise,
+                               habits=True):  # fmt: skip
         atoms = [
             {"symbol": label, "x": round(float(x), 1), "y": round(float(y), 1)}
             for label, (x, y) in zip(one.labels, one.places, strict=True)

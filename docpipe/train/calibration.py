@@ -72,13 +72,19 @@ def fit(answers: Sequence[Judged], points: int = 12) -> dict[str, Any]:
     return {"measure": measure, "x": x, "y": y, "separation": round(separation(scores, hits > 0), 4)}
 
 
+FEWEST = 5
+"""Answers that a threshold of abstention must rest on."""
+
+
 def abstain_below(confidences: Sequence[float], right: Sequence[bool], precision: float = 0.9) -> float:
-    """The lowest confidence from which on at least `precision` of the answers are right; 1.01 where none is."""
+    """The lowest confidence from which on at least `precision` of the answers are right; 1.01 where none is, or where
+    fewer than `FEWEST` answers say so, which may be luck.
+    """
     order = np.argsort(-np.asarray(confidences), kind="stable")
     sure, hits = np.asarray(confidences)[order], np.asarray(right)[order]
     share = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     last_of_tie = np.append(sure[:-1] != sure[1:], True) if len(sure) else np.zeros(0, bool)
-    kept = np.nonzero((share >= precision) & last_of_tie)[0]
+    kept = np.nonzero((share >= precision) & last_of_tie & (np.arange(1, len(hits) + 1) >= FEWEST))[0]
     return float(sure[kept[-1]]) if len(kept) else 1.01
 
 

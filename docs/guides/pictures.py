@@ -24,8 +24,15 @@ def small(image: Image.Image, name: str) -> None:
     image.convert("RGB").quantize(128).save(HERE / name, optimize=True)
 
 
+IN_VIEW = """() => [...document.images].every(i => {
+    const box = i.getBoundingClientRect()
+    return box.bottom < 0 || box.top > innerHeight || (i.complete && i.naturalWidth > 0)
+})"""
+
+
 def shot(page: Page, name: str) -> None:
-    """Save what the browser shows."""
+    """Save what the browser shows, once every picture in view has come."""
+    page.wait_for_function(IN_VIEW)
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         page.screenshot(path=file.name)
         with Image.open(file.name) as image:

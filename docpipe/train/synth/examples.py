@@ -63,7 +63,7 @@ def synthesizer(name: str) -> Synthesizer:
 def molecules(seed: int, start: int, options: Options) -> Iterator[Example]:
     """Drawn molecules of up to 40 heavy atoms, with groups as letters, circles, wedges, captions and wear.
 
-    truth: smiles, written (image-ordered; a group that is drawn as letters is a token of docpipe.notation.groups), atoms
+    truth: smiles, written (image-ordered; groups drawn as letters are tokens of docpipe.notation.groups), atoms
     [{symbol, x, y}], bonds.
 
     Without SMILES lists they are put together from those few that come with RDKit. Raises DP602.

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 MARGIN = 12
 """White pixels around a crop: its letters may touch the border."""
 
-EXPLAINED, UNEXPLAINED, UNCONFIRMED = 0.85, 0.7, 1.2
-"""What a reading that was drawn again must explain of the ink, and how much of one spot may differ, in bonds: a
-letter that was overlooked is one. Most wrong readings never come here: they make no molecule.
+EXPLAINED, UNEXPLAINED, UNCONFIRMED = 0.85, 1.5, 1.2
+"""What a reading that was drawn again must explain of the ink, and how much of one spot may differ, in bonds. Wide:
+most wrong readings never come here, since they make no molecule or leave ink that no stroke runs through.
 """
 
 SURE = 0.91

@@ -87,12 +87,31 @@ def _strokes(numbers: NDArray[np.int32], marks: list[_Mark], unit: float, pen: f
             lines += [line] if tapered is None else []
             wedges += [tapered] if tapered is not None else []
     lines, wedges = _gathered(lines, wedges, 0.32 * unit)
-    bonds, found.strange = bonds_of(lines, wedges, unit)
+    others = np.isin(numbers, [m.number for m in marks if m.number not in letters and not _is_ring(m, found.circles)])
+    bonds, strange = bonds_of(lines, wedges, unit)
+    found.strange = strange + _lost(others, [*lines, *wedges], unit, pen)
     crumb = max(0.15 * unit, 1.3 * pen)
     found.bonds = [bond for bond in bonds if bond.kind != SINGLE or bond.length > crumb]
     lost = len(bonds) - len(found.bonds)
     found.strange += lost if lost > 2 else 0  # rungs of a hash that was not made out; one or two are specks
     return found
+
+
+def _is_ring(mark: _Mark, circles: list[tuple[complex, float]]) -> bool:
+    return any(complex(*mark.box.center) == centre for centre, _ in circles)
+
+
+def _lost(ink: Ink, strokes: list[Bond], unit: float, pen: float) -> int:
+    """How many spots of ink, as much as a quarter of a bond, no stroke runs through: letters that were not seen."""
+    import cv2
+
+    left = ink.astype(np.uint8)
+    for stroke in strokes:
+        start, end = ((round(e.real), round(e.imag)) for e in stroke.ends)
+        broad = 0.45 * unit if stroke.kind == WEDGE else 2.6 * pen + 0.06 * unit
+        cv2.line(left, start, end, 0, max(1, round(broad)))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(left, connectivity=8)
+    return int((stats[1:, cv2.CC_STAT_AREA] > 0.25 * unit * pen).sum())
 
 
 def _gathered(lines: list[Bond], wedges: list[Bond], near: float) -> tuple[list[Bond], list[Bond]]:

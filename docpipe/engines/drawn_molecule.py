@@ -188,6 +188,8 @@ def _made(strokes: Strokes, nodes: Sequence[_Node], atoms: Sequence[Atom], ends:
         if start == end:  # a crumb of a crossing
             continue
         beside = mol.GetBondBetweenAtoms(start, end)
+        if beside is not None and bond.length < 0.5 * strokes.unit:
+            raise NoMoleculeError("has rungs that are no hash")
         if beside is not None:  # two lines from one place, that part on their way to a wide letter
             beside.SetBondType(kinds[min(3, int(beside.GetBondTypeAsDouble()) + bond.order)])
             continue
@@ -264,6 +266,8 @@ def _sane(mol: RWMol, atoms: Sequence[Atom]) -> Mol:
         if found.GetNumRadicalElectrons():
             raise NoMoleculeError(f"has open valences at {found.GetSymbol()}")
     Chem.AssignChiralTypesFromBondDirs(mol)
-    Chem.DetectBondStereochemistry(mol)
+    for bond in mol.GetBonds():  # a wedge beside a double bond would hide which side its end lies on
+        bond.SetBondDir(Chem.BondDir.NONE)
+    Chem.SetDoubleBondNeighborDirections(mol, mol.GetConformer())
     Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     return mol

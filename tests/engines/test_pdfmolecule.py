@@ -74,6 +74,7 @@ def test_the_molecules_of_the_sample(molecule: dict[str, object]) -> None:
         "[2H]C1(O)CCCC1",
         "C[N+](C)(C)CC(=O)[O-]",
         "N=c1[nH]ncs1",
+        "C/C=C/[C@H](O)CC",
     ],
 )
 @pytest.mark.parametrize("look", [{}, {"rotate": 33, "bondLineWidth": 3}, {"explicitMethyl": True}], ids=str)

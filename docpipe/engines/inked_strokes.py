@@ -1,7 +1,5 @@
 """Pixels of a drawn molecule to strokes: letters set apart, wedges found by their width, lines by their skeleton.
 
-The thinning is that of Guo and Hall (Comm. ACM 32, 359, 1989), which keeps the diagonals that Zhang and Suen's
-loses; the polygons are those of Douglas and Peucker (1973).
 Points are complex numbers, x + yj with y downwards, in pixels.
 """
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from docpipe.box import Box
 from docpipe.engines.bond_strokes import MOST, SINGLE, WEDGE, Bond, Strokes, bonds_of, unit_of
+from docpipe.engines.skeleton import branches, corners, thinned
 
 Ink = NDArray[np.bool_]
 
@@ -280,28 +279,6 @@ def _tapered(line: Bond, deep: NDArray[np.float32], unit: float, pen: float) -> 
     return Bond(*(line.ends if slope > 0 else line.ends[::-1]), kind=WEDGE)
 
 
-def thinned(ink: Ink) -> Ink:
-    """Lines of one pixel in the middle of the ink's lines."""
-    image = np.pad(ink, 1)
-    while True:
-        changed = False
-        for first in (True, False):
-            n, ne, e, se = image[:-2, 1:-1], image[:-2, 2:], image[1:-1, 2:], image[2:, 2:]
-            s, sw, w, nw = image[2:, 1:-1], image[2:, :-2], image[1:-1, :-2], image[:-2, :-2]
-            runs = [~n & (ne | e), ~e & (se | s), ~s & (sw | w), ~w & (nw | n)]
-            one = [nw | n, ne | e, se | s, sw | w]
-            other = [n | ne, e | se, s | sw, w | nw]
-            crossings = sum(run.astype(np.int8) for run in runs)
-            beside = np.minimum(sum(q.astype(np.int8) for q in one), sum(q.astype(np.int8) for q in other))
-            kept = (s | sw | ~nw) & w if first else (n | ne | ~se) & e
-            gone = image[1:-1, 1:-1] & (crossings == 1) & (beside >= 2) & (beside <= 3) & ~kept
-            if gone.any():
-                image[1:-1, 1:-1][gone] = False
-                changed = True
-        if not changed:
-            return image[1:-1, 1:-1]
-
-
 def _lines_in(own: Ink, unit: float, pen: float) -> list[Bond]:
     """The straight lines of a mark, from corner to corner."""
     rows, columns = np.nonzero(own)
@@ -310,58 +287,11 @@ def _lines_in(own: Ink, unit: float, pen: float) -> list[Bond]:
     top, left = int(rows.min()), int(columns.min())
     part = own[top : rows.max() + 1, left : columns.max() + 1]
     lines = []
-    for path in _branches(thinned(part)):
-        corners = _corners(path, max(1.5, 0.45 * pen, 0.035 * unit))
-        for a, b in pairwise(corners):
+    for path in branches(thinned(part)):
+        turns = corners(path, max(1.5, 0.45 * pen, 0.035 * unit))
+        for a, b in pairwise(turns):
             lines.append(Bond(complex(a[1] + left, a[0] + top), complex(b[1] + left, b[0] + top)))
     return _mended(lines, unit, pen)
-
-
-def _branches(skeleton: Ink) -> list[list[tuple[int, int]]]:
-    """Paths of pixels between ends and crossings of a skeleton; rings begin anywhere."""
-    points = {(int(r), int(c)) for r, c in zip(*np.nonzero(skeleton), strict=True)}
-    links = {p: _linked(p, points) for p in points}
-    knots = {p for p, beside in links.items() if len(beside) != 2}
-    walked: set[tuple[int, int]] = set()
-    steps: set[tuple[tuple[int, int], tuple[int, int]]] = set()
-    paths = []
-    for start in [*sorted(knots), *sorted(points - knots)]:
-        if start in walked:
-            continue
-        for after in links[start]:
-            if (start, after) in steps or after in walked - knots:
-                continue
-            path = [start, after]
-            while path[-1] not in knots and path[-1] != start:
-                walked.add(path[-1])
-                path.append(next(q for q in links[path[-1]] if q != path[-2]))
-            steps.add((path[-1], path[-2]))
-            steps.add((start, after))
-            paths.append(path)
-        walked.add(start)
-    return paths
-
-
-def _linked(point: tuple[int, int], points: set[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The neighbours of a skeleton's pixel; a diagonal step counts only where no two straight ones lead there."""
-    r, c = point
-    straight = [q for q in ((r, c + 1), (r + 1, c), (r, c - 1), (r - 1, c)) if q in points]
-    diagonal = [
-        (r + i, c + j)
-        for i, j in ((1, 1), (1, -1), (-1, 1), (-1, -1))
-        if (r + i, c + j) in points and (r + i, c) not in points and (r, c + j) not in points
-    ]
-    return straight + diagonal
-
-
-def _corners(path: list[tuple[int, int]], near: float) -> list[tuple[float, float]]:
-    import cv2
-
-    if path[0] == path[-1]:  # a ring is two ways from one place to another
-        middle = len(path) // 2
-        return [*_corners(path[: middle + 1], near), *_corners(path[middle:], near)[1:]]
-    points = np.array(path, np.float32)[:, None, :]
-    return [(float(r), float(c)) for r, c in cv2.approxPolyDP(points, near, False)[:, 0, :]]
 
 
 def _mended(lines: list[Bond], unit: float, pen: float) -> list[Bond]:

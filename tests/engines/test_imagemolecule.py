@@ -18,7 +18,7 @@ from docpipe.document import MoleculeContent, Page, Region
 from docpipe.engines.base import Answer, Request
 from docpipe.engines.drawn_molecule import NoMoleculeError
 from docpipe.engines.imagemolecule import ImageMoleculeEngine, read_drawing
-from docpipe.engines.inked_strokes import thinned
+from docpipe.engines.skeleton import thinned
 from docpipe.sheet import Sheet
 from docpipe.source import open_source
 from docpipe.tasks import get_task
@@ -55,7 +55,7 @@ def test_a_sample_with_wedges_and_hashes() -> None:
 def test_letters_that_touch_a_bond_are_not_guessed_at() -> None:
     said = answer(SAMPLES / "molecule.png")
     assert said.content is None
-    assert said.reason
+    assert "strokes that are no bonds" in (said.reason or "")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,11 @@ def test_what_is_said_of_the_scanned_sample_is_true() -> None:
     said = {m.smiles for m in document.molecules}
     assert said
     assert said <= {Chem.CanonSmiles(m["smiles"]) for m in truth}
+
+
+def test_thinning_keeps_a_diagonal_two_pixels_wide() -> None:
+    ink = np.eye(40, dtype=bool) | np.eye(40, k=1, dtype=bool)
+    assert thinned(ink).sum() > 30
 
 
 def test_thinning_leaves_the_middle_of_a_line_and_keeps_it_whole() -> None:

@@ -70,7 +70,7 @@ def test_a_worker_that_dies_in_native_code_is_replaced_at_the_batch_it_owed(coun
 
 
 def test_a_worker_that_hangs_is_replaced(counts: Path) -> None:
-    assert taken(Numbers(counts, 2, times=1, what="hang"), 4, patience=8.0) == (list(range(4)), 1)
+    assert taken(Numbers(counts, 2, times=1, what="hang"), 4, patience=3.0) == (list(range(4)), 1)
 
 
 def test_three_deaths_at_one_batch_are_an_error_that_names_it(counts: Path) -> None:

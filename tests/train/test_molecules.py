@@ -12,7 +12,7 @@ import pytest
 from rdkit import Chem
 
 from docpipe.train.domains.molecules import LABELS, VOCABULARY, Molecules, sample_of, score, tokenize
-from docpipe.train.synth.molecules import drawn, molecules, random_style
+from docpipe.train.synth.molecules import drawn, molecules, random_style, renumbered
 from docpipe.train.synth.smiles_pool import Pool, flat, is_held_out, read_smiles
 
 SMILES = [
@@ -158,3 +158,15 @@ def test_indigo_draws_the_same_molecule_with_atoms_where_it_says() -> None:
         assert np.median(nearest) <= 1.5
         assert nearest.max() < 6
         assert Chem.MolToSmiles(Chem.MolFromSmiles(drawing.written)) == drawing.smiles
+
+
+def test_renumbered_atoms_forget_what_names_others_by_their_old_numbers() -> None:
+    """RDKit leaves such a number as it was; where it names no atom, writing SMILES in a given order crashes."""
+    mol = Chem.MolFromSmiles("C[C@@H]1CC[C@@](C)(O)[C@@H](O)[C@H]1O")
+    truth = Chem.MolToSmiles(mol)
+    for atom in mol.GetAtoms():
+        if atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED:
+            atom.SetIntProp("_ringStereoOtherAtom", 1)
+    turned = renumbered(mol, range(mol.GetNumAtoms() - 1, -1, -1))
+    assert not any(atom.HasProp("_ringStereoOtherAtom") for atom in turned.GetAtoms())
+    assert Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(turned, canonical=False))) == truth

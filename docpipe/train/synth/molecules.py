@@ -122,6 +122,20 @@ def random_style(rng: random.Random, fonts: Sequence[str], bond: tuple[float, fl
     )
 
 
+def renumbered(mol: Mol, order: Sequence[int]) -> Mol:
+    """A copy with its atoms in another order.
+
+    RDKit remembers at an atom which other one its ring stereo depends on, by a number that goes wrong when atoms are
+    renumbered; writing SMILES in a given order then reads beyond the atoms and may end the process.
+    """
+    from rdkit import Chem
+
+    made = Chem.RenumberAtoms(mol, list(order))
+    for atom in made.GetAtoms():
+        atom.ClearProp("_ringStereoOtherAtom")
+    return made
+
+
 def image_ordered(mol: Mol, places: np.ndarray, *, kekule: bool = True) -> tuple[str, tuple[int, ...]]:
     """The Kekulé SMILES that follows the picture, and the atoms' indices in the order written.
 
@@ -130,7 +144,7 @@ def image_ordered(mol: Mol, places: np.ndarray, *, kekule: bool = True) -> tuple
     from rdkit import Chem
 
     ranks = np.argsort(places[:, 0] + SLANT * places[:, 1], kind="stable").tolist()
-    turned = Chem.RenumberAtoms(mol, ranks)
+    turned = renumbered(mol, ranks)
     written = Chem.MolToSmiles(turned, canonical=False, kekuleSmiles=kekule, rootedAtAtom=0)
     said = turned.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]
     return tokens_of(written), tuple(ranks[i] for i in said)
@@ -143,7 +157,7 @@ def laid_out(mol: Mol, style: Style, rng: random.Random) -> Mol:
 
     shuffled = list(range(mol.GetNumAtoms()))
     rng.shuffle(shuffled)
-    mol = Chem.RenumberAtoms(mol, shuffled)
+    mol = renumbered(mol, shuffled)
     rdDepictor.SetPreferCoordGen(False)
     rdDepictor.Compute2DCoords(mol, canonOrient=rng.random() < 0.7)
     if rng.random() < 0.5:

@@ -27,7 +27,8 @@ class Batch:
 
     pixels uint8 [B, side, side] or [B, side, side, 3]; tokens, kinds (0 prefix, 1 suffix), mask, targets, pointers
     int64 [B, T], the last two -100 where nothing is asked; labels uint8 [B, N, K]. A pointer is the patch that the
-    token at this place is read from. Positions are those of `tokens`: the loss shifts by one.
+    token at this place is read from; within the prompt, which is seen whole, the patch that the token before speaks of.
+    Positions are those of `tokens`: the loss shifts by one.
     """
 
     pixels: np.ndarray
@@ -83,6 +84,8 @@ class Collator:
             mask[row, :end] = 1
             targets[row, begin:end] = answer
             pointers[row, begin : end - 1] = self.patches(sample.points)
+            if sample.spoken_of is not None:
+                pointers[row, begin - len(sample.spoken_of) : begin] = self.patches(sample.spoken_of)
             if sample.marks:
                 marks = np.array(sample.marks, np.float64)
                 labels[row, self.patches(marks[:, :2]), marks[:, 2].astype(np.int64)] = 1

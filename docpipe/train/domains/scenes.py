@@ -68,7 +68,20 @@ def sample_of(exchange: Exchange, pixels: npt.NDArray[np.uint8], things: Sequenc
         marks=tuple(_marks(things)),
         truth=exchange.text,
         slices={"task": exchange.task},
+        spoken_of=_spoken_of(split(exchange.prompt, _PATTERN), things),
     )
+
+
+def _spoken_of(prompt: Sequence[str], things: Sequence[Thing]) -> npt.NDArray[np.float32]:
+    """The middle of the one thing that each word of a prompt names, with its colour or without: [len(prompt), 2]."""
+    points = np.full((len(prompt), 2), np.nan, np.float32)
+    words = [token.strip() for token in prompt]
+    for i, word in enumerate(words):
+        coloured = i > 0 and words[i - 1] in COLOURS
+        meant = [t for t in things if t.name == word and (not coloured or t.colour == words[i - 1])]
+        if len(meant) == 1:
+            points[i - coloured : i + 1] = meant[0].center
+    return points
 
 
 def _marks(things: Sequence[Thing]) -> Iterator[tuple[float, float, int]]:

@@ -40,7 +40,7 @@ class Sample:
     marks: (x, y, label index) of what lies where, for the per-patch labels; several may share a patch.
     truth: the answer as a string, in the form that the domain's score compares.
     slices: what the score may be broken down by, for instance {"atoms": 9, "renderer": "rdkit"}.
-    spoken_of: float32 [tokens of the prompt, 2], the middle of what each word of it names, as `points`; None if nothing.
+    spoken_of: float32 [tokens of the prompt, 2], the middle of what each of its words names, NaN where none; or None.
     """
 
     pixels: np.ndarray

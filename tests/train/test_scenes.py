@@ -15,12 +15,13 @@ from docpipe.models.vae import MaskDecoder, mask_in_box
 from docpipe.notation.tokens import BINS, Found, read_box, read_objects, write_objects
 from docpipe.train.batches import Collator, batches
 from docpipe.train.domains import domain
-from docpipe.train.domains.scenes import PER_BLOCK, TASKS, Scenes, box_overlap, kind_sample, score
+from docpipe.train.domains.scenes import PER_BLOCK, TASKS, Scenes, box_overlap, kind_sample, sample_of, score
 from docpipe.train.mask_codes import SHIPPED, Codebook, patterns_of, scene_masks
 from docpipe.train.sample import pattern_of, split
 from docpipe.train.synth import figure_kinds
 from docpipe.train.synth.scene.asking import ANSWERED, ask, caption, description, matching
 from docpipe.train.synth.scene.charts import Chart
+from docpipe.train.synth.scene.colours import COLOURS
 from docpipe.train.synth.scene.pages import PageLook
 from docpipe.train.synth.scene.words import CODES, KINDS, LOCATIONS, PLURALS, VOCABULARY
 from docpipe.train.synth.scenes import Scene, scenes
@@ -284,6 +285,25 @@ def test_the_stream_goes_on_exactly_and_batches_take_words_for_prompts(pool):
     lengths = (batch.kinds == 0)[:, 64:].sum(axis=1)
     assert len(set(lengths.tolist())) > 1
     assert batch.labels.any()
+
+
+def test_words_of_a_prompt_point_at_the_one_thing_that_they_name(drawn, book, pool):
+    collate = Collator(domain("scenes", pool=pool), 8, 16)
+    pointed = 0
+    for number, scene in enumerate(drawn):
+        sample = sample_of(ask(scene, random.Random(number), book, "spatial"), scene.pixels, scene.things)
+        batch = collate([sample])
+        tokens = [collate.vocabulary[i].strip() for i in batch.tokens[0]]
+        begin = 8 * 8 + 1
+        for place in range(begin, batch.kinds[0].argmax() - 1):
+            patch = batch.pointers[0, place + 1]  # the loss shifts by one
+            if patch < 0:
+                continue
+            pointed += 1
+            colour, name = (tokens[place - 1], tokens[place]) if tokens[place] not in COLOURS else tokens[place:][:2]
+            meant = [t for t in scene.things if t.name == name and (colour not in COLOURS or t.colour == colour)]
+            assert [collate.patches(np.array([t.center]))[0] for t in meant] == [patch]
+    assert pointed > 200
 
 
 def test_the_score_is_one_for_the_truth_and_tells_tasks_apart(pool):

@@ -11,6 +11,7 @@ import pymupdf
 from PIL import Image
 
 from docpipe.document import Box
+from docpipe.notation.characters import whole_characters
 from docpipe.page import Drawing, PlacedImage, SourcePage, TextLine, TextWord, affordable_dpi
 
 MAX_DRAWINGS = 20_000
@@ -81,7 +82,7 @@ class PdfPage(SourcePage):
         visible = bool(drawn & (_FILLED | _STROKED)) and span.get("alpha", 255) > 0
         origin = pymupdf.Point(span["origin"]) * self._turned if self._turned is not None else span["origin"]
         place = self._box(box)
-        shown = "".join(text)
+        shown = whole_characters("".join(text))
         if span["font"].startswith(_DINGBATS):
             shown = shown.translate(_DINGBAT_SIGNS)
         return TextWord(shown, place, span["size"], span["font"], tuple(style), visible, origin[1])

@@ -16,6 +16,7 @@ from PIL import Image
 from docpipe import imagefile
 from docpipe.document import Metadata, SourceInfo
 from docpipe.errors import DocpipeError
+from docpipe.notation.characters import whole_characters
 from docpipe.page import ImagePage, SourcePage
 from docpipe.pdfpage import PdfPage
 from docpipe.rescue import rescue
@@ -71,14 +72,15 @@ class Source:
             self._image = imagefile.open_image(data, ref.name)
             self.page_count = getattr(self._image, "n_frames", 1) if media == "image/tiff" else 1
         digest = hashlib.sha256(data).hexdigest()
-        self.info = SourceInfo(name=ref.name, sha256=digest, media_type=media, pages=self.page_count)
+        self.info = SourceInfo(name=whole_characters(ref.name), sha256=digest, media_type=media, pages=self.page_count)
 
     @property
     def metadata(self) -> Metadata:
         """What the file says of itself: title, author, creation date, producer, language."""
         if self._pdf is None:
             return Metadata()
-        fields = {key: (value or "").replace("\x00", "").strip() for key, value in (self._pdf.metadata or {}).items()}
+        stated = (self._pdf.metadata or {}).items()
+        fields = {key: whole_characters(value or "").replace("\x00", "").strip() for key, value in stated}
         authors = _names(fields.get("author", ""))
         language = None
         with contextlib.suppress(Exception):
@@ -97,7 +99,8 @@ class Source:
         if self._pdf is None:
             return []
         try:
-            return [(int(level), str(title), int(page)) for level, title, page, *_ in self._pdf.get_toc()]
+            rows = self._pdf.get_toc()
+            return [(int(level), whole_characters(str(title)), int(page)) for level, title, page, *_ in rows]
         except Exception:  # a damaged outline is no reason to lose the document
             return []
 

@@ -46,3 +46,27 @@ def test_authors_are_parted_as_they_are_stated(stated, authors):
     document.set_metadata({"author": stated})
     with open_source(document.tobytes()) as source:
         assert source.metadata.authors == authors
+
+
+def test_half_a_surrogate_pair_in_a_font_or_a_name_costs_a_sign_and_not_the_document(tmp_path):
+    """TeX's fonts have such names for signs that Unicode lacks."""
+    document = pymupdf.Document()
+    page = document.new_page()
+    page.insert_text((72, 72), "A line of words, all of them but its first as plain as they can be, to be read.")
+    font = page.get_fonts()[0][0]
+    table = document.get_new_xref()
+    document.update_object(table, "<<>>")
+    names = (
+        b"12 dict begin", b"begincmap", b"1 begincodespacerange", b"<00> <ff>", b"endcodespacerange",
+        b"1 beginbfchar", b"<41> <d800>", b"endbfchar", b"endcmap", b"end",
+    )  # fmt: skip
+    document.update_stream(table, b"\n".join(names))
+    document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+    path = tmp_path / "odd \udcff.pdf"  # a name that is no UTF-8
+    path.write_bytes(document.tobytes())
+    with open_source(path) as source:
+        assert source.page(1).lines()[0].words[0].text == "\ufffd"
+    made = docpipe.convert(path)
+    assert made.status == "complete"
+    assert next(made.regions("paragraph")).text.startswith("A line of words")  # the pixels say what was lost
+    assert made.source.name == "odd \ufffd.pdf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from docpipe.cli.app import app
@@ -29,6 +30,9 @@ def main() -> None:
         view,
     )
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal lacks, or a name that is no text
     try:
         app()
     except DocpipeError as error:

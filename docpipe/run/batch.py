@@ -21,6 +21,7 @@ from typing import Any
 from docpipe.document import Page
 from docpipe.errors import DocpipeError
 from docpipe.export.json import DOCUMENT
+from docpipe.notation.characters import whole_characters
 from docpipe.pipeline import Pipeline
 from docpipe.run.crew import Limits
 from docpipe.run.events import Closed, Opened, PageDone, Watcher, nobody
@@ -237,7 +238,7 @@ class Batch:
 
     def _document(self, outcome: Outcome, name: str, began: float) -> None:
         settings, key = self.settings, outcome.folder.name
-        ref = SourceRef(outcome.source.name, path=name, password=settings.password)
+        ref = SourceRef(whole_characters(outcome.source.name), path=name, password=settings.password)
         wanted = self._entry(outcome, ref)
         before = self.journal.entry(key) or wanted
         same = (before.sha256, before.identity) == (wanted.sha256, wanted.identity) and not settings.again

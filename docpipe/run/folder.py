@@ -20,6 +20,7 @@ from docpipe.document import Page
 from docpipe.export import export
 from docpipe.export.atomic import sync_folder, unwritable
 from docpipe.export.json import DOCUMENT, MANIFEST, DocumentWriter, StoredDocument, write_manifest
+from docpipe.notation.characters import whole_characters
 from docpipe.run.runner import DocumentRun
 from docpipe.source import SourceRef
 from docpipe.stages.structure import with_ranks
@@ -32,7 +33,7 @@ def folder_names(sources: Sequence[Place]) -> list[str]:
     """A folder name for each source, its stem where that is free: a later source of the same stem is numbered."""
     names: list[str] = []
     for source in sources:
-        stem = _UNSAFE.sub("_", source.stem).strip(" .") or "document"
+        stem = _UNSAFE.sub("_", whole_characters(source.stem)).strip(" .") or "document"
         name, number = stem, 2
         while name.casefold() in {other.casefold() for other in names}:
             name, number = f"{stem}-{number}", number + 1

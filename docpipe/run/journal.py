@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ class Journal:
                 base.execute(
                     "INSERT INTO document (folder, place, source) VALUES (?, ?, ?)"
                     " ON CONFLICT (folder) DO UPDATE SET place = excluded.place",
-                    (folder, place, source),
+                    (folder, place, _stored(source)),
                 )
 
     def entries(self) -> list[Entry]:
@@ -174,7 +175,7 @@ class Journal:
             base.execute(
                 "UPDATE document SET source = ?, sha256 = ?, identity = ?, limits = ?, opening = ?, pages = ?,"
                 " wanted = ?, state = 'open', outcome = NULL, formats = '[]' WHERE folder = ?",
-                (entry.source, entry.sha256, entry.identity, entry.limits, packed(opening),
+                (_stored(entry.source), entry.sha256, entry.identity, entry.limits, packed(opening),
                  len(opening.wanted) + len(opening.skipped), len(opening.wanted), entry.folder),
             )  # fmt: skip
 
@@ -249,8 +250,8 @@ class Journal:
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         folder, source, sha256, identity, limits, pages, wanted, state, outcome, formats, files = row
         return Entry(
-            folder, source, sha256, identity, limits, pages, wanted, state, self._told(outcome or "{}", dict),
-            tuple(self._told(formats, list)), tuple(self._told(files, list)),
+            folder, os.fsdecode(source), sha256, identity, limits, pages, wanted, state,
+            self._told(outcome or "{}", dict), tuple(self._told(formats, list)), tuple(self._told(files, list)),
         )  # fmt: skip
 
     def _told(self, text: str, form: type[T]) -> T:
@@ -293,6 +294,15 @@ class Journal:
                 raise DocpipeError("DP401", str(self.path), str(error)) from error
             except sqlite3.DatabaseError as error:
                 raise DocpipeError("DP405", str(self.path), str(error)) from error
+
+
+def _stored(path: str) -> str | bytes:
+    """A path as SQLite can hold it: its bytes where they are no text, as file names may be."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
 
 
 _DAMAGE = ("no such table", "no such column", "has no column")

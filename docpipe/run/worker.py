@@ -16,29 +16,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
+
+from pydantic_core import PydanticSerializationError
 
 from docpipe.document import Page
 from docpipe.errors import DocpipeError
 from docpipe.pipeline import Pipeline, composed
 from docpipe.pipeline_file import PipelineFile
 from docpipe.run.opening import Look, look
-from docpipe.run.pages import sheets_of
+from docpipe.run.pages import failed_page, sheets_of
+from docpipe.run.start import Terms
 from docpipe.sheet import Sheet, Statistics
 from docpipe.source import SourceRef
 from docpipe.stages.answers import remembering
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a worker process lives under. memory: address space in bytes. cpu_seconds: of processor time from one page's
-    beginning to the next one's; the system ends it after that, whether or not anybody watches. cache: the file of the
-    cache of readings and its size in bytes.
-    """
-
-    memory: int | None = None
-    cpu_seconds: float | None = None
-    cache: tuple[Path, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -236,8 +226,14 @@ def _coded(error: Exception, subject: str) -> DocpipeError:
 
 
 def finished(sheet: Sheet) -> Finished:
-    """What a sheet leaves behind when its page is done."""
-    return Finished(sheet.page, sheet.ways, sheet.seconds)
+    """What a sheet leaves behind when its page is done. A page that JSON cannot hold, found here, fails alone."""
+    page = sheet.page
+    try:
+        page.model_dump_json()
+    except (PydanticSerializationError, UnicodeError) as error:
+        coded = DocpipeError("DP402", f"{sheet.ref.name} page {page.number}", str(error))
+        page = failed_page(page.number, coded.item(page=page.number))
+    return Finished(page, sheet.ways, sheet.seconds)
 
 
 def quiet_native_output() -> None:

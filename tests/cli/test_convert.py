@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 import pymupdf
@@ -77,6 +78,21 @@ def test_one_bad_file_costs_only_itself(docpipe_cli, tmp_path):
     assert one_line(ran.err, "DP101")
     assert (tmp_path / "out" / "good" / "document.json").is_file()
     assert not (tmp_path / "out" / "bad").exists()
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="there file names are always text")
+def test_a_file_name_that_is_no_text_costs_nobody_anything(docpipe_cli, tmp_path):
+    odd = tmp_path / "odd \udcff.pdf"
+    odd.write_bytes(pdf(tmp_path / "good.pdf").read_bytes())
+    out = tmp_path / "out"
+    ran = docpipe_cli("convert", odd, tmp_path / "good.pdf", "-o", out)
+    assert ran.code == 0, ran.err
+    assert read_document(out / "odd \ufffd").source.name == "odd \ufffd.pdf"
+    odd.write_bytes(b"rubbish")  # known by its path: a document that has changed since
+    ran = docpipe_cli("resume", out)
+    assert ran.code == 1
+    assert "DP101" in ran.err
+    assert read_document(out / "good").status == "complete"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from docpipe.document import Region
+from docpipe.document import Origin, Reading, Region, TextContent
 from docpipe.sheet import Sheet
 from docpipe.stages.base import Stage, per_page
 
@@ -55,6 +57,20 @@ def raising(*, pages: list[int]) -> Stage:
         return sheet
 
     return per_page("raising", work)
+
+
+def unwritable(*, pages: list[int]) -> Stage:
+    """Read half a surrogate pair, which no encoding can write."""
+
+    def work(sheet: Sheet) -> Sheet:
+        if sheet.page.number not in pages:
+            return sheet
+        content = TextContent.model_construct(text="\ud800", words=())
+        reading = Reading.model_construct(content=content, origin=Origin(engine="odd"))
+        region = Region(id=f"p{sheet.page.number}.r1", kind="other", box=sheet.source.box)
+        return sheet.with_regions([region.model_copy(update={"reading": reading})])
+
+    return per_page("unwritable", work)
 
 
 def windowed(*, size: int = 4) -> Stage:
@@ -148,6 +164,29 @@ def counting(*, folder: str, size: int) -> Stage:
         yield from held
 
     return run
+
+
+def naming_threads(*, note: str) -> Stage:
+    """Write down how many threads this process's libraries use: PyTorch, sessions of onnxruntime (new ones, and those
+    that there are), and what the environment says.
+    """
+
+    def work(sheet: Sheet) -> Sheet:
+        import onnxruntime
+        import torch
+
+        sessions = [one for one in gc.get_objects() if isinstance(one, onnxruntime.InferenceSession)]
+        torch.rand(600, 600) @ torch.rand(600, 600)
+        told = {
+            "torch": torch.get_num_threads(),
+            "new session": onnxruntime.SessionOptions().intra_op_num_threads,
+            "sessions": sorted({one.get_session_options().intra_op_num_threads for one in sessions}),
+            "environment": {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")},
+        }
+        Path(note).write_text(json.dumps(told))
+        return sheet
+
+    return per_page("naming_threads", work)
 
 
 def _note(folder, held):

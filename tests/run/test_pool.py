@@ -97,6 +97,14 @@ def test_an_exception_costs_its_page_here_as_in_a_worker(pdf):
     assert failures(made) == {1: "DP505", 12: "DP505"}
 
 
+def test_a_page_that_cannot_be_written_costs_itself_alone(pdf):
+    stage = {"use": "odd_stages:unwritable", "pages": [2]}
+    here = DocumentRun(pdf, pipeline(stage))
+    assert [p.number for p in here.pages() if p.status == "failed"] == [2]
+    made = run(pdf, stage)
+    assert failures(made) == {error.page: error.code for error in here.errors} == {2: "DP402"}
+
+
 def test_workers_and_no_workers_give_the_same_pages(pdf):
     stage = {"use": "odd_stages:marking"}
     assert list(DocumentRun(pdf, pipeline(stage)).pages()) == run(pdf, stage, workers=2).done  # type: ignore[attr-defined]

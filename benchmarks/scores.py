@@ -7,11 +7,18 @@ Renders and scans: whole systems, cut by docpipe; scans are DOCPIPE_BENCH_DATA/s
 trained on. Every row of the tables switches one thing on. With DOCPIPE_JUDGE, the folder that holds the package of an
 independent scorer (scores.score(truth, answer, Options())), its ser_core stands beside. Times are CPU milliseconds of
 one thread, cutting included. --cuts measures the cutting alone, without a model; --out writes the answers to the scans.
+
+--measures asks of an exported folder whether the confidence of each measure means what it says: the share of measures
+that are exactly right; the expected calibration error before (the plain probabilities of a measure's tokens) and after
+(the map fitted on the other four fifths of the systems, whose pieces are mostly others); and what would come out if
+only measures from a confidence on were given, and of these systems alone at least half of whose measures hold. --write
+puts the map of all into the folder's docpipe.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -28,9 +35,11 @@ from PIL import Image
 from docpipe.engines.staves import Cut, cut_system
 from docpipe.metrics.notes import note_bar_f1, note_f1
 from docpipe.metrics.ser import ser, symbol_edits
+from docpipe.models.confidence import Calibration, measured
 from docpipe.notation.kern_grammar import broken_at
 from docpipe.notation.kern_reading import read_staves
-from docpipe.train.score_systems import NEARLY, reader_in, rendered, scanned
+from docpipe.train.calibration import Judged, fit_parts, separation
+from docpipe.train.score_systems import NEARLY, judge_system, reader_in, rendered, scanned
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "greedy": {"width": 1, "agreement": False, "forced": False},
@@ -39,6 +48,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "+ read again": {"width": 4, "agreement": True, "forced": True},
 }
 """Within the grammar, all of them; the last is what the engine does."""
+
+FOLDS = 5
+LEASTS = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Confidences from which on a measure would be given."""
 
 Scorer = Callable[[str, str], dict[str, float]]
 
@@ -171,6 +184,67 @@ def _count(found: Sequence[Cut], what: str) -> int:
     return max((getattr(cut, what) for cut in found), default=-1) + 1
 
 
+def measures(judged: dict[str, list[Judged]]) -> None:
+    """The confidence of each measure, cross-validated over contiguous fifths of each set's systems."""
+    from docpipe.metrics.calibration import ece
+
+    sure: dict[str, list[list[float]]] = {name: [] for name in judged}
+    for fold in range(FOLDS):
+        others = {
+            name: [a for k, a in enumerate(some) if FOLDS * k // len(some) != fold] for name, some in judged.items()
+        }
+        calibration = Calibration.from_json(fit_parts(others) or {}, "a fold")
+        for name, some in judged.items():
+            held = [a for k, a in enumerate(some) if FOLDS * k // len(some) == fold]
+            sure[name] += [[calibration(part.logprobs) for part in answer.parts] for answer in held]
+    print(
+        "| measures of | systems | measures | exact | ECE least token | mean | joint | calibrated | AUC |\n|"
+        + "---|" * 9
+    )
+    for name, some in judged.items():
+        parts = [part for answer in some for part in answer.parts]
+        right = [part.right for part in parts]
+        after = [value for row in sure[name] for value in row]
+        auc = separation(np.array(after), np.array(right))
+        before = [ece([measured(p.logprobs, by) for p in parts], right) for by in ("minimum", "mean", "joint")]
+        print(
+            f"| {name} | {len(some)} | {len(parts)} | {np.mean(right):.3f} | "
+            + " | ".join(f"{value:.3f}" for value in (*before, ece(after, right), auc))
+            + " |"
+        )
+    print(
+        "\n| measures of | from | share given | of these right | systems half held | their measures right |\n|"
+        + "---|" * 6
+    )
+    for name, some in judged.items():
+        for least in LEASTS:
+            over = [
+                (np.array(s) >= least, np.array([part.right for part in answer.parts]))
+                for s, answer in zip(sure[name], some, strict=True)
+                if s
+            ]
+            given = np.concatenate([hits[kept] for kept, hits in over])
+            half = [hits[kept] for kept, hits in over if kept.mean() >= 0.5]
+            told = np.concatenate(half) if half else np.zeros(0)
+            total = sum(len(kept) for kept, _ in over)
+            print(
+                f"| {name} | {least:.2f} | {len(given) / total:.3f} ({len(given)}) | {_share(given)} "
+                f"| {len(half)} of {len(some)} | {_share(told)} ({len(told)}) |"
+            )
+
+
+def _share(right: np.ndarray) -> str:
+    return f"{right.mean():.3f}" if len(right) else "-"
+
+
+def write_map(folder: Path, judged: dict[str, list[Judged]]) -> None:
+    """The map of all measures into the folder's docpipe.json."""
+    file = folder / "docpipe.json"
+    said = json.loads(file.read_text())
+    said["part_confidence"] = {"score": fit_parts(judged)}
+    file.write_text(json.dumps(said, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, nargs="?", help="best.pt of a run, or an exported folder")
@@ -179,6 +253,8 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=60)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--cuts", action="store_true")
+    parser.add_argument("--measures", action="store_true")
+    parser.add_argument("--write", action="store_true", help="with --measures")
     given = parser.parse_args()
     torch.set_num_threads(1)
     data = os.environ.get("DOCPIPE_BENCH_DATA")
@@ -191,6 +267,15 @@ def main() -> None:
     if given.weights is None:
         parser.error("name the weights, or --cuts")
     folder = exported(given.weights)
+    if given.measures:
+        reader = reader_in(folder)
+        judged = {"held_out": [judge_system(reader, *one) for one in islice(rendered(), given.renders)]}
+        if real is not None and given.scans:
+            judged["scans"] = [judge_system(reader, *one) for one in scanned(real, given.scans)]
+        measures(judged)
+        if given.write:
+            write_map(folder, judged)
+        return
     if given.strips:
         strips(folder, given.strips)
     if given.renders:

@@ -239,8 +239,9 @@ class Origin(Model):
 
 
 class PartConfidence(Model):
-    """How sure a part of a reading is: its least probable token. `where`: "atom 3", "row 2, column 0" or "line 7,
-    spine 1", counted from 0 in the content. Uncalibrated: it says where to look first.
+    """How sure a part of a reading is. `where`: "atom 3", "row 2, column 0", "line 7, spine 1" or "measure 4", counted
+    from 0 in the content. Of an atom, cell or note its least probable token, uncalibrated: it says where to look first.
+    Of a measure (its index in `measures`) calibrated: how often such measures are exactly right; its `text` is empty.
     """
 
     where: str

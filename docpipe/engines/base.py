@@ -41,7 +41,8 @@ class Answer:
 
     content None without an error means the engine abstains: it looked and does not know. `reason` says why, in a
     sentence; `alternatives` then say what it would have read, and none of them is taken. Else they are further
-    contents, best first, for the check to choose from. `part_confidences` are of `content` alone. `generated`: a model
+    contents, best first, for the check to choose from. `part_confidences` are of `content` alone, of the first
+    alternative where it abstains. `generated`: a model
     wrote it, so it is guarded against what models do wrong (`checks.generated`), as is every answer whose origin counts
     tokens; `truncated`: it was cut at its limit of tokens.
     """

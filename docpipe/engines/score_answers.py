@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from docpipe.document import ScoreContent
+from docpipe.document import PartConfidence, ScoreContent
 from docpipe.engines.base import Answer
 from docpipe.engines.paligemma_view import upright
 from docpipe.engines.score_reading import DecodeStrips, ReadScore, ScoreReader, TokenRules, by_network
@@ -52,20 +52,39 @@ def _plainly(loaded: Loaded, prompt: Sequence[int], limit: int) -> DecodeStrips:
 
 
 def _answer(job: Job, read: ReadScore, engine: str, raw: bool) -> Answer:
-    """The answer to one request. Where the confidence is too low it abstains, and what it read is an alternative."""
+    """The answer to one request. Where the confidence is too low it abstains, and what it read is an alternative, with
+    how sure each of its measures is.
+    """
     task, checkpoint, origin = job.request.task, job.loaded.checkpoint, job.origin(engine, read.tokens)
     if read.kern is None:
         return Answer(origin, reason="no staff lines were found in the picture")
-    content = ScoreContent(kern=read.kern)
+    content, parts = ScoreContent(kern=read.kern), _parts(job, read, raw)
     calibration = checkpoint.calibration.get(task.name)
     confidence = calibration(read.logprobs) if calibration else measured(read.logprobs) if raw else None
     least = checkpoint.abstain_below.get(task.name, 0.0)
     if calibration and confidence is not None and confidence < least:
         threshold = f"answers from {least:.2f} on" if least <= 1 else "is never sure enough"
         why = f"not sure enough: confidence {confidence:.2f}, {checkpoint.name} {threshold}"
-        return Answer(origin, confidence=confidence, alternatives=(content,), reason=why, generated=True)
+        return Answer(
+            origin, confidence=confidence, alternatives=(content,), reason=why, part_confidences=parts, generated=True
+        )
     reason = _doubts(read, job.limit)
-    return Answer(origin, content, confidence, reason=reason, generated=True, truncated=read.cut > 0)
+    return Answer(
+        origin, content, confidence, reason=reason, part_confidences=parts, generated=True, truncated=read.cut > 0
+    )
+
+
+def _parts(job: Job, read: ReadScore, raw: bool) -> tuple[PartConfidence, ...]:
+    """How sure each measure is, where a calibration tells (raw: its mean token), and each note."""
+    calibration = job.loaded.checkpoint.part_calibration.get(job.request.task.name)
+    sure = calibration or (measured if raw else None)
+    if sure is None:
+        return read.notes
+    measures = [
+        PartConfidence(where=f"measure {number}", text="", confidence=min(1.0, sure(logs)))
+        for number, logs in enumerate(read.measures)
+    ]
+    return (*measures, *read.notes)
 
 
 def _doubts(read: ReadScore, limit: int) -> str | None:

@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from docpipe.document import PartConfidence
+from docpipe.engines.score_confidence import Logprobs, measure_logprobs, note_parts
 from docpipe.engines.score_systems import systems_of
 from docpipe.engines.staves import Cut, cut_system
 from docpipe.models.strips import Gray, fold
 from docpipe.notation.kern_agreement import Agreement, Candidate, agree, first_choice, length_of
 from docpipe.notation.kern_assembly import assemble, joined_systems
+from docpipe.notation.kern_gaps import filled
 from docpipe.notation.kern_grammar import ANY, END, KINDS, TICKS, Grammar, State, members
-from docpipe.notation.kern_system import System, write_system
+from docpipe.notation.kern_system import System, system_rows, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,13 +67,16 @@ class TokenRules:
 class ReadScore:
     """A picture's music. logprobs: of all tokens of the strips chosen, and `UNFIT` for each that does not add up.
 
-    kern: None where no staff was found. tokens: how many were read. unfit: (system, measure, staff) of the strips
-    whose measures are not as long as the others, counted from 0. cut: strips whose reading did not end. left_out:
-    systems with another number of staves than the first.
+    kern: None where no staff was found. measures, notes: how sure each measure and note of it is (score_confidence.py).
+    tokens: how many were read. unfit: (system, measure, staff) of the strips whose measures are not as long as the
+    others, counted from 0. cut: strips whose reading did not end. left_out: systems with another number of staves than
+    the first.
     """
 
     kern: str | None
     logprobs: tuple[float, ...] = ()
+    measures: tuple[Logprobs, ...] = ()
+    notes: tuple[PartConfidence, ...] = ()
     tokens: int = 0
     unfit: tuple[tuple[int, int, int], ...] = ()
     cut: int = 0
@@ -154,14 +160,22 @@ class ScoreReader:
                 for column, row in zip(columns, found.chosen, strict=True)
             ]
             believed = found.length if found.common >= 2 else None
-            tokens = [[_meters_that_fit(row[staff], believed) for row in rows] for staff in range(len(columns[0]))]
-            parts.append(assemble(tokens))
+            said = [
+                [_said(row[staff], fit[staff], believed) for row, fit in zip(rows, found.fits, strict=True)]
+                for staff in range(len(columns[0]))
+            ]
+            tokens = [[strip[0] for strip in staff] for staff in said]
+            parts.append(assemble(tokens, [[strip[1] for strip in staff] for staff in said]))
             taken += (candidate for row in rows for candidate in row)
             unfit += ((s, m, staff) for m, row in enumerate(found.fits) for staff, fits in enumerate(row) if not fits)
         logs = [log for candidate in taken for log in candidate.logprobs]
+        whole = filled(joined_systems(parts))
+        lines = system_rows(whole) if parts else []
         return ReadScore(
-            kern=write_system(joined_systems(parts)) if parts else None,
+            kern=text_of(lines) if parts else None,
             logprobs=(*logs, *[UNFIT] * len(unfit)),
+            measures=measure_logprobs(whole),
+            notes=note_parts(whole, lines),
             tokens=sum(len(candidate.tokens) for candidate in taken),
             unfit=tuple(unfit),
             cut=sum(not candidate.finished for candidate in taken),
@@ -191,11 +205,16 @@ class ScoreReader:
         return out
 
 
-def _meters_that_fit(reading: Candidate, length: Fraction | None) -> tuple[str, ...]:
-    """A reading's tokens without the meters that the measures of its system contradict. length: of those."""
+def _said(reading: Candidate, fits: bool, length: Fraction | None) -> tuple[tuple[str, ...], Logprobs]:
+    """A reading's tokens without the meters that the measures of its system contradict, and their log-probabilities,
+    with `UNFIT` after them where it does not fit. length: of those measures.
+    """
+    tokens, logprobs = reading.tokens, reading.logprobs if fits else (*reading.logprobs, UNFIT)
     if length is None or not reading.contradicts(length):
-        return reading.tokens
-    return tuple(t for t in reading.tokens if KINDS[t] != "change" or t[0] != "M" or length_of(t[1:]) == length)
+        return tokens, logprobs
+    wrong = {i for i, t in enumerate(tokens) if KINDS[t] == "change" and t[0] == "M" and length_of(t[1:]) != length}
+    said = tuple(token for i, token in enumerate(tokens) if i not in wrong)
+    return said, tuple(log for i, log in enumerate(logprobs) if i not in wrong)
 
 
 def _columns(cuts: Sequence[Cut], read: Sequence[list[Candidate]]) -> list[list[list[Candidate]]]:

@@ -51,7 +51,8 @@ class Checkpoint:
     folder: None until it was fetched (`locate`). adapter: a LoRA adapter's folder, put onto the weights in `folder`;
     base: the name of the checkpoint that it is put onto. pinned: the digest that the weights must have. side: of its
     square image in pixels, when the name says. resize: the family's, see `preprocess.Resize`. abstain_below: for
-    tasks with a calibration, the confidence (0..1) under which an answer is not worth giving. world: of one with a
+    tasks with a calibration, the confidence (0..1) under which an answer is not worth giving. part_calibration: of
+    tasks whose answers' parts have one (a score's measures). world: of one with a
     closed vocabulary, what its prompts and answers can be about; an empty answer then says that none of it is there.
     """
 
@@ -68,6 +69,7 @@ class Checkpoint:
     settings: dict[str, TaskSettings] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     abstain_below: dict[str, float] = field(default_factory=dict)
+    part_calibration: dict[str, Calibration] = field(default_factory=dict)
     summary: str = ""
     adapter: Path | None = None
     base: str | None = None
@@ -133,7 +135,7 @@ def _described(base: Checkpoint, said: Mapping[str, Any]) -> Checkpoint:
     """A checkpoint with what its docpipe.json says of it. Raises DP302 when that is not of the known form."""
     try:
         tasks = {str(k): dict(v) for k, v in dict(said.get("tasks", {})).items()}
-        maps = dict(said.get("confidence") or {})
+        maps, parts = (dict(said.get(name) or {}) for name in ("confidence", "part_confidence"))
         return replace(
             base,
             name=str(said.get("name", base.name)),
@@ -145,6 +147,7 @@ def _described(base: Checkpoint, said: Mapping[str, Any]) -> Checkpoint:
             settings={k: _settings(v) for k, v in tasks.items()},
             abstain_below={str(k): float(v) for k, v in dict(said.get("abstain_below") or {}).items()},
             calibration={k: Calibration.from_json(v, base.name) for k, v in maps.items()},
+            part_calibration={k: Calibration.from_json(v, base.name) for k, v in parts.items()},
             summary=str(said.get("summary", "")),
             world=str(said.get("world", "")),
             pinned=said.get("digest"),
@@ -226,7 +229,7 @@ def with_adapter(base: Checkpoint | None, folder: Path) -> Checkpoint:
         raise DocpipeError("DP311", adapter.name, f"{base.name} is a base with an adapter already")
     plain = replace(
         base, name=f"{base.name}+{adapter.name}", family="ft", tasks=None, settings={}, calibration={},
-        abstain_below={}, summary="", adapter=adapter.folder, base=base.name,
+        abstain_below={}, part_calibration={}, summary="", adapter=adapter.folder, base=base.name,
     )  # fmt: skip
     if not (folder / "docpipe.json").is_file():
         return plain

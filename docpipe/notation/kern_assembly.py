@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from docpipe.notation.kern_gaps import filled
 from docpipe.notation.kern_system import System, write_system
 from docpipe.notation.kern_tokens import decode
 from docpipe.notation.staff import Change, Event, Measure
@@ -18,9 +19,10 @@ Reading = Sequence[str]
 """The tokens of one strip."""
 
 
-def assemble(readings: Sequence[Sequence[Reading]]) -> System:
+def assemble(readings: Sequence[Sequence[Reading]], logprobs: Sequence[Sequence[Sequence[float]]] = ()) -> System:
     """A system from the tokens of its strips, by staff from the top and measure.
 
+    logprobs: of each strip's tokens, natural logarithms (`kern_tokens.decode`); they go where their tokens go.
     Raises ValueError when the staves have not equally many strips.
     """
     if len({len(staff) for staff in readings}) > 1:
@@ -28,7 +30,8 @@ def assemble(readings: Sequence[Sequence[Reading]]) -> System:
     count = len(readings[0]) if readings else 0
     staves: list[list[Measure]] = [[] for _ in readings]
     for m in range(count):
-        column = _agreed([decode(staff[m]) for staff in readings])
+        sure = [staff[m] for staff in logprobs] or [()] * len(readings)
+        column = _agreed([decode(staff[m], logs) for staff, logs in zip(readings, sure, strict=True)])
         for staff, measures in zip(staves, column, strict=True):
             staff += measures
     staves = _without_empty_ends(staves)
@@ -39,8 +42,8 @@ def assemble(readings: Sequence[Sequence[Reading]]) -> System:
 
 
 def to_kern(readings: Sequence[Sequence[Reading]]) -> str:
-    """The **kern text of a system from the tokens of its strips; see `assemble`."""
-    return write_system(assemble(readings))
+    """The **kern text of a system from the tokens of its strips; see `assemble`, `kern_gaps.filled`."""
+    return write_system(filled(assemble(readings)))
 
 
 def joined_systems(systems: Sequence[System]) -> System:
@@ -92,7 +95,7 @@ def _without_empty_ends(staves: list[list[Measure]]) -> list[list[Measure]]:
         return not any(True for staff in staves for _ in staff[m].events())
 
     if staves and len(staves[0]) > 1 and empty(0):
-        staves = [[replace(s[1], items=(*s[0].items, *s[1].items)), *s[2:]] for s in staves]
+        staves = [[_joined(s[:2]), *s[2:]] for s in staves]
     if staves and len(staves[0]) > 1 and empty(-1):
         staves = [staff[:-1] for staff in staves]
     return staves
@@ -100,7 +103,8 @@ def _without_empty_ends(staves: list[list[Measure]]) -> list[list[Measure]]:
 
 def _joined(measures: list[Measure]) -> Measure:
     bar = measures[-1].bar if measures else "="
-    return Measure(tuple(item for measure in measures for item in measure.items), bar)
+    logprobs = tuple(log for measure in measures for log in measure.logprobs)
+    return Measure(tuple(item for measure in measures for item in measure.items), bar, logprobs)
 
 
 def _headed(staff: list[Measure], s: int, staves: int) -> list[Measure]:
@@ -123,6 +127,7 @@ def _same(staves: list[list[Measure]], what: str) -> list[list[Measure]]:
     out: list[list[Measure]] = [[] for _ in staves]
     for column in zip(*staves, strict=True):
         shown = [measure.header.get(what) for measure in column]
+        sure = {item.value: item.sure for m in column for item in m.items if isinstance(item, Change)}
         found = Counter(value for value in shown if value is not None)
         value, votes = found.most_common(1)[0] if found else ("", 0)
         wanted = value if 2 * votes >= len(column) and (votes == len(column) or not out[0] or votes > 1) else None
@@ -136,7 +141,7 @@ def _same(staves: list[list[Measure]], what: str) -> list[list[Measure]]:
                     if not isinstance(item, Change) or order[item.what] > order[what]:
                         break
                     at += 1
-                items.insert(at, Change(what, wanted))  # type: ignore[arg-type]
+                items.insert(at, Change(what, wanted, sure.get(wanted)))  # type: ignore[arg-type]
             staff.append(replace(measure, items=tuple(items)))
     return out
 

@@ -67,7 +67,12 @@ class _Entry:
 
 def write_system(system: System) -> str:
     """The **kern text of a system, ending in a line feed."""
-    return "".join("\t".join(row.fields) + "\n" for row in system_rows(system))
+    return text_of(system_rows(system))
+
+
+def text_of(rows: Sequence[Row]) -> str:
+    """Lines as **kern text."""
+    return "".join("\t".join(row.fields) + "\n" for row in rows)
 
 
 def system_rows(system: System) -> list[Row]:
@@ -234,7 +239,7 @@ class _Writer:
             self._data(m)
             following = {s: self.system.staves[s][m + 1].voices for s in self.order} if m + 1 < count else voices
             self._merge(following)
-            bar = self._bar(m)
+            bar = self._bar(m) or ("=" if m + 1 < count else "")  # one was cut at, whether or not it was read
             if bar:
                 self._signs({s: [bar] * self.width[s] for s in self.order})
         self._merge(dict.fromkeys(self.order, 1))

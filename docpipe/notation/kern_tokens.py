@@ -122,23 +122,26 @@ def split(text: str) -> list[str]:
     return [token for token in text.split() if token in _KNOWN]
 
 
-def decode(tokens: Sequence[str]) -> list[Measure]:
+def decode(tokens: Sequence[str], logprobs: Sequence[float] = ()) -> list[Measure]:
     """The measures that tokens say. Whatever a model may emit is taken: a token out of place is passed over.
 
     A strip holds one measure; where a bar line was not seen in cutting it holds two, parted by a bar token. What
-    comes after the last bar token is a measure of its own with `bar` "".
+    comes after the last bar token is a measure of its own with `bar` "". logprobs: of the tokens, natural logarithms,
+    kept with the events and measures that they say; those beyond the last token, as of <eos>, go to the last measure.
     """
     measures: list[Measure] = []
-    state = _Decoder()
-    for token in tokens:
+    state, first = _Decoder(), 0
+    for index, token in enumerate(tokens):
         if token in BARS:
-            measures.append(Measure(state.finish(), token))
-            state = _Decoder()
+            measures.append(Measure(state.finish(), token, tuple(logprobs[first : index + 1])))
+            state, first = _Decoder(), index + 1
         else:
-            state.take(token)
-    rest = state.finish()
+            state.take(token, logprobs[index] if index < len(logprobs) else None)
+    rest, left = state.finish(), tuple(logprobs[first:])
     if rest:
-        measures.append(Measure(rest, ""))
+        measures.append(Measure(rest, "", left))
+    elif measures:
+        measures[-1] = replace(measures[-1], logprobs=(*measures[-1].logprobs, *left))
     return measures
 
 
@@ -151,28 +154,33 @@ class _Decoder:
         self.x: int | None = None
         self.accidental = ""
         self.event: Event | None = None
+        self.said: list[float] = []
+        self.leading: list[float] = []
 
-    def take(self, token: str) -> None:
+    def take(self, token: str, logprob: float | None = None) -> None:
+        said = [] if logprob is None else [logprob]
         if token[0] == "x" and token[1:].isdigit():
             self.x = int(token[1:])
         elif token == "+":
-            self.voice = 1
+            self.voice, self.leading = 1, said
         elif token == "R":
-            self._start("whole", "1", "")
+            self._start("whole", "1", "", said)
         elif (match := _EVENT.match(token)) is not None:
             sign, recip, beam = match.groups()
-            self._start(_KINDS[sign], recip, beam)
+            self._start(_KINDS[sign], recip, beam, said)
         elif token[0] in "*kM" and token in _KNOWN:
             self._flush()
             what = {"*": "clef", "k": "key", "M": "meter"}[token[0]]
-            self.items.append(Change(what, token[1:]))  # type: ignore[arg-type]
+            self.items.append(Change(what, token[1:], logprob))  # type: ignore[arg-type]
         elif self.event is not None:
             self._detail(token, self.event)
+            self.said += said
 
-    def _start(self, kind: Kind, recip: str, beam: str) -> None:
+    def _start(self, kind: Kind, recip: str, beam: str, said: list[float]) -> None:
         self._flush()
         shown: Beam = beam if beam in ("L", "M", "J") else ""  # type: ignore[assignment]
         self.event = Event(kind, recip, voice=self.voice, beam=shown, x=self.x)
+        self.said, self.leading = self.leading + said, []
         self.voice, self.accidental = 0, ""
 
     def _detail(self, token: str, event: Event) -> None:
@@ -199,7 +207,7 @@ class _Decoder:
         if event is None or (event.kind in ("note", "grace") and not event.heads):
             return
         marks = "".join(mark for mark in MARKS if mark in event.marks)
-        self.items.append(replace(event, marks=marks))
+        self.items.append(replace(event, marks=marks, sure=min(self.said, default=None)))
 
     def finish(self) -> tuple[Event | Change, ...]:
         self._flush()

@@ -8,7 +8,7 @@ a measure cut out of the middle of a system shows neither clef nor key.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -51,7 +51,8 @@ class Event:
     """A chord, rest or gap. `space` is a gap that nothing is printed in; `whole` a rest of the whole measure.
 
     beam: first (L), inner (M) or last (J) of a beamed group. marks: of MARKS. opens, closes: slurs that start and end.
-    x: where on the strip it stands, as a column number of the reader's grid; no part of what is read.
+    x: where on the strip it stands, as a column number of the reader's grid; no part of what is read. sure: the
+    natural logarithm of the probability of its least sure token, where a model read it; no part of what is read either.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Event:
     opens: int = 0
     closes: int = 0
     x: int | None = None
+    sure: float | None = field(default=None, compare=False)
 
     @property
     def lasts(self) -> Fraction:
@@ -72,18 +74,26 @@ class Event:
 
 @dataclass(frozen=True)
 class Change:
-    """A clef (its **kern name), key (its sharps, flats negative) or meter ("3/4", "c") that holds from here on."""
+    """A clef (its **kern name), key (its sharps, flats negative) or meter ("3/4", "c") that holds from here on.
+
+    sure: as of an event.
+    """
 
     what: Literal["clef", "key", "meter"]
     value: str
+    sure: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of one staff: changes and events by onset, then voice; and the bar that ends it ("" if cut off)."""
+    """One measure of one staff: changes and events by onset, then voice; and the bar that ends it ("" if cut off).
+
+    logprobs: natural logarithms of the probabilities of the tokens that it was read from; no part of what is read.
+    """
 
     items: tuple[Event | Change, ...]
     bar: str = "="
+    logprobs: tuple[float, ...] = field(default=(), compare=False)
 
     def events(self, voice: int | None = None) -> Iterator[Event]:
         """Its events in order, of one voice or of all."""

@@ -72,9 +72,8 @@ class Reader:
     def _judged(self, request: Request, answer: Answer, notes: list[Finding]) -> Reading | None:
         """An answer as a reading: of its candidates the first whose check passes, else the first. notes: why not."""
         best: Reading | None = None
-        for content in (answer.content, *answer.alternatives):
-            if content is None:
-                continue
+        every = [content for content in (answer.content, *answer.alternatives) if content is not None]
+        for content in every:
             guards = answer.generated or answer.origin.tokens is not None
             kept, found = guarded(content, request.clipping, answer.truncated) if guards else (content, ())
             if kept is None:  # it says something of a blank crop
@@ -85,7 +84,7 @@ class Reader:
             if answer.reason:
                 finding = Finding(code="engine-note", message=answer.reason)
                 verdict = verdict.model_copy(update={"findings": (*verdict.findings, finding)})
-            parts = answer.part_confidences if content is answer.content else ()
+            parts = answer.part_confidences if content is every[0] else ()
             reading = Reading(
                 content=checked.content, verdict=verdict, confidence=answer.confidence, part_confidences=parts,
                 origin=answer.origin,

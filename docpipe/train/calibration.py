@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from docpipe.models.confidence import Measure, measured
+from docpipe.metrics.calibration import ece
+from docpipe.models.confidence import Calibration, Measure, measured
 
 MEASURES: tuple[Measure, ...] = ("mean", "minimum", "joint")
 
@@ -20,13 +21,15 @@ COARSE = 1e-3
 class Judged:
     """An answer's log-probabilities, token by token, and whether it was exactly right.
 
-    given: false where a checkpoint said that it has no answer. wanted: false where there was none to give.
+    given: false where a checkpoint said that it has no answer. wanted: false where there was none to give. parts: of
+    an answer that is judged in parts (a score's measures), each by itself.
     """
 
     logprobs: tuple[float, ...]
     right: bool
     given: bool = True
     wanted: bool = True
+    parts: tuple[Judged, ...] = ()
 
 
 def rising_means(values: np.ndarray) -> np.ndarray:
@@ -70,6 +73,37 @@ def fit(answers: Sequence[Judged], points: int = 12) -> dict[str, Any]:
     x = [0.0, *(round(float(scores[i]), 5) for i in chosen), 1.0]
     y = [round(float(padded[i]), 4) for i in (chosen[0], *chosen, chosen[-1])]
     return {"measure": measure, "x": x, "y": y, "separation": round(separation(scores, hits > 0), 4)}
+
+
+PART_POINTS = 24
+"""Of the map of parts, of which there are many more than answers."""
+
+
+def fit_parts(judged: Mapping[str, Sequence[Judged]], threshold: float = 0.9) -> dict[str, Any] | None:
+    """The map of docpipe.json's `part_confidence` from the parts of answers set by set, None where there are too few.
+
+    It holds `measured` beside it: of each set how many parts, the share exactly right, the expected calibration error
+    by this map and by the plain joint probability, and from which confidence on `threshold` of them are right (above 1
+    where nowhere). All on the parts that it is fitted on: docpipe's benchmarks cross-validate.
+    """
+    parts = {name: [part for answer in some for part in answer.parts] for name, some in judged.items()}
+    every = [part for some in parts.values() for part in some]
+    if len(every) < 20:
+        return None
+    said = fit(every, PART_POINTS)
+    sure = Calibration.from_json(said, "the map of parts")
+    said["measured"] = {}
+    for name, some in parts.items():
+        right = [part.right for part in some]
+        confidence = [sure(part.logprobs) for part in some]
+        said["measured"][name] = {
+            "n": len(some),
+            "exact": round(sum(right) / max(1, len(some)), 4),
+            "ece": round(ece(confidence, right), 4),
+            "ece_before": round(ece([measured(part.logprobs, "joint") for part in some], right), 4),
+            "right_from": round(abstain_below(confidence, right, threshold), 4),
+        }
+    return said
 
 
 FEWEST = 5

@@ -19,7 +19,7 @@ from docpipe.models.load import digest
 from docpipe.models.masks import FILE_NAME
 from docpipe.train.architecture import ATTENTION, build
 from docpipe.train.batches import Collator
-from docpipe.train.calibration import Judged, abstain_below, fit, silent_below
+from docpipe.train.calibration import Judged, abstain_below, fit, fit_parts, silent_below
 from docpipe.train.decoding import answers, by_prefix, seen
 from docpipe.train.domains import domain
 from docpipe.train.recipe import Recipe, Shipment, parse_recipe, read_recipe
@@ -196,6 +196,8 @@ def _offer(
         if not several or threshold <= 1.0:
             said["confidence"][task] = confidence
             said["abstain_below"][task] = round(threshold, 4)
+            if parts := fit_parts(judged):
+                said.setdefault("part_confidence", {})[task] = parts
             said["tasks"][task] = {
                 "prompt": part.prompt,
                 "size": side,
@@ -272,8 +274,28 @@ library_name: docpipe
 {rows}
 
 The confidence map was fitted on these same answers; below {least} docpipe abstains.
-{f"{chr(10)}Not offered, being right too seldom: {', '.join(left_out)}.{chr(10)}" if left_out else ""}
+{_of_parts(said)}{f"{chr(10)}Not offered, being right too seldom: {', '.join(left_out)}.{chr(10)}" if left_out else ""}
 {shipment.card}
+"""
+
+
+def _of_parts(said: Mapping[str, Any]) -> str:
+    """What the card says of the parts that have a confidence of their own: a score's measures."""
+    rows = [
+        f"| {name} | {m['n']} | {m['exact']:.1%} | {m['ece_before']:.3f} | {m['ece']:.3f} |"
+        for parts in said.get("part_confidence", {}).values()
+        for name, m in parts["measured"].items()
+    ]
+    if not rows:
+        return ""
+    table = "\n".join(rows)
+    return f"""
+Each measure has a confidence of its own: how often such measures are exactly right, fitted on these same ones
+(before and after: the calibration error of the tokens' joint probability, and of that confidence).
+
+| measures of | n | exactly right | before | after |
+|---|---|---|---|---|
+{table}
 """
 
 

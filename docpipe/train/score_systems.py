@@ -11,6 +11,7 @@ from PIL import Image
 
 from docpipe.engines.score_answers import WIDTH
 from docpipe.engines.score_reading import ScoreReader, by_network
+from docpipe.metrics.measures import measures_right
 from docpipe.metrics.ser import ser
 from docpipe.models.load import load_network
 from docpipe.models.tokenizer import Tokenizer
@@ -51,17 +52,24 @@ def scanned(folder: Path, count: int) -> Iterator[tuple[Image.Image, str]]:
 
 
 def judged_systems(folder: Path, count: int, real: Path | None, noise: float = 1.0) -> dict[str, list[Judged]]:
-    """How a third of `count` renders and as many scans as are left are read, and whether they are nearly right."""
+    """How a third of `count` renders and as many scans as are left are read, and whether they are nearly right; of each
+    measure that was read, whether it is exactly right.
+    """
     torch.set_num_threads(1)
     reader = reader_in(folder)
     renders = islice(rendered(noise), max(1, count // 3))
-    found = {"held_out": [_judged(reader, *one) for one in renders]}
+    found = {"held_out": [judge_system(reader, *one) for one in renders]}
     if real is not None and real.is_dir():
-        scans = [_judged(reader, *one) for one in scanned(real, count - count // 3)]
+        scans = [judge_system(reader, *one) for one in scanned(real, count - count // 3)]
         found |= {"scans": scans} if scans else {}
     return found
 
 
-def _judged(reader: ScoreReader, image: Image.Image, truth: str) -> Judged:
+def judge_system(reader: ScoreReader, image: Image.Image, truth: str) -> Judged:
+    """How one system is read, and whether it is nearly right; each of its measures, whether it is exactly right."""
     read = reader.read([image])[0]
-    return Judged(read.logprobs or (UNREAD,), read.kern is not None and ser(read.kern, truth) <= NEARLY)
+    if read.kern is None:
+        return Judged((UNREAD,), right=False)
+    right = measures_right(read.kern, truth)
+    parts = tuple(Judged(logs, hit) for logs, hit in zip(read.measures, right, strict=True))
+    return Judged(read.logprobs, ser(read.kern, truth) <= NEARLY, parts=parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from docpipe.checks.kern import check_score
 from docpipe.document import Box, Page, PictureContent, Region, ScoreContent
 from docpipe.engines.base import Answer, Request
 from docpipe.engines.paligemma import PaliGemmaEngine
@@ -220,6 +222,63 @@ def test_where_it_is_not_sure_it_abstains_and_keeps_what_it_read_apart(
     (other,) = others
     assert isinstance(other.content, ScoreContent)
     assert other.confidence == pytest.approx(answer.confidence)
+
+
+def test_each_measure_is_as_sure_as_its_strips_and_the_clef_and_key_it_hangs_on(
+    music: list[tuple[Image.Image, System]],
+) -> None:
+    image, system = music[0]
+    known = Known()
+    known.learn(image, system)
+    sure = known.reader.read([image])[0]
+    assert len(sure.measures) == len(system.staves[0])
+    # Of two staves each measure has two answers of e^-0.1; all but the first hang on clefs and keys, too.
+    assert math.fsum(sure.measures[0]) == pytest.approx(-0.2)
+    assert all(-0.4 < math.fsum(logs) < -0.2 for logs in sure.measures[1:])
+    cut = next(c for c in cut_system(image) if c.measure == 1)
+    known.said[fold(cut.pixels).tobytes()] = [("64", "p0", "=")]
+    unsure = known.reader.read([image])[0]
+    assert UNFIT in unsure.measures[1]
+    assert [UNFIT in logs for logs in unsure.measures].count(True) == 1
+    assert unsure.kern is not None
+    assert len(unsure.measures) == len(check_score(ScoreContent(kern=unsure.kern)).content.measures)
+
+
+def test_each_note_is_told_by_its_line_and_spine(music: list[tuple[Image.Image, System]]) -> None:
+    known = Known()
+    known.learn(*music[1])
+    found = known.reader.read([music[1][0]])[0]
+    assert found.kern is not None
+    lines = [line.split("\t") for line in found.kern.splitlines()]
+    said = {
+        (f"line {line}, spine {spine}", cell)
+        for line, cells in enumerate(lines)
+        for spine, cell in enumerate(cells)
+        if cell[0] not in "*=.!"
+    }
+    assert {(part.where, part.text) for part in found.notes} == said
+    assert all(0.9 < part.confidence <= 1 for part in found.notes)
+
+
+def test_measures_of_an_alternative_have_their_calibrated_confidence(
+    folder: Path, music: list[tuple[Image.Image, System]]
+) -> None:
+    flat = {"measure": "joint", "x": [0, 1], "y": [0.3, 0.3]}
+    shy = describe(
+        folder,
+        confidence={"score": {"measure": "mean", "x": [0, 1], "y": [0.1, 0.2]}},
+        abstain_below={"score": 1.01},
+        part_confidence={"score": flat},
+    )
+    ((reading, (other,)),) = Reader(SCORE, [PaliGemmaEngine(model=shy)]).read([ask(music[0][0])])
+    assert reading.part_confidences == ()
+    assert isinstance(other.content, ScoreContent)
+    sure = [part for part in other.part_confidences if part.where.startswith("measure ")]
+    assert [part.where for part in sure] == [f"measure {k}" for k in range(len(other.content.measures))]
+    assert {part.confidence for part in sure} == {0.3}
+    assert len(other.part_confidences) > len(sure)  # and the notes
+    uncalibrated = only(describe(folder), music[0][0])
+    assert not any(part.where.startswith("measure") for part in uncalibrated.part_confidences)
 
 
 def test_a_sure_answer_is_the_reading(folder: Path, music: list[tuple[Image.Image, System]]) -> None:

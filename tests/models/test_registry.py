@@ -82,6 +82,7 @@ def test_docpipe_json_says_family_tasks_and_calibration(tmp_path: Path) -> None:
             licence="Apache-2.0",
             tasks={"molecule": {"prompt": "smiles", "max_tokens": 40, "prepare": "white-square"}, "text": {}},
             confidence={"molecule": {"measure": "joint", "x": [0, 1], "y": [0.1, 0.9]}},
+            part_confidence={"molecule": {"measure": "joint", "x": [0, 1], "y": [0.2, 0.8]}},
         )
     )
     assert (found.name, found.family, found.resize, found.licence) == (
@@ -94,10 +95,17 @@ def test_docpipe_json_says_family_tasks_and_calibration(tmp_path: Path) -> None:
     assert (found.settings["molecule"].prompt, found.settings["molecule"].max_tokens) == ("smiles", 40)
     assert found.settings["text"].prompt is None
     assert found.calibration["molecule"]([0.0]) == 0.9
+    assert found.part_calibration["molecule"]([0.0]) == 0.8
 
 
 @pytest.mark.parametrize(
-    "said", [{"tasks": [1]}, {"tasks": {"text": 3}}, {"confidence": {"text": {"x": [2], "y": [0]}}}]
+    "said",
+    [
+        {"tasks": [1]},
+        {"tasks": {"text": 3}},
+        {"confidence": {"text": {"x": [2], "y": [0]}}},
+        {"part_confidence": {"score": {"x": [0, 1], "y": [1, 0]}}},
+    ],
 )
 def test_a_broken_docpipe_json_is_refused(tmp_path: Path, said: dict[str, object]) -> None:
     with pytest.raises(DocpipeError, match="DP302"):

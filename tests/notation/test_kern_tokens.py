@@ -89,6 +89,21 @@ def test_text_from_tokens_is_the_text_they_came_from() -> None:
     assert same == 60
 
 
+def test_log_probabilities_go_with_the_events_and_measures_that_their_tokens_say() -> None:
+    tokens = ["*G2", "x0", "8L", "p1", "+", "4", "a#", "p-3", "x5", "8J", "p2", "=", "r4", "="]
+    logs = [-0.01 * k for k in range(len(tokens))]
+    first, second = decode(tokens, [*logs, -9.0])
+    assert [first, second] == decode(tokens)
+    assert first.items[0].sure == 0.0
+    assert [event.sure for event in first.events()] == [logs[3], logs[7], logs[10]]
+    assert first.logprobs == tuple(logs[:12])
+    assert second.logprobs == (*logs[12:], -9.0)  # <eos> after the last bar
+    unread = decode(["4", "p0"])[0]
+    assert next(unread.events()).sure is None
+    (staff,) = assemble([[["k1", "="], tokens]], [[[-0.5, -0.6, -0.7], [*logs, -9.0]]]).staves
+    assert [len(measure.logprobs) for measure in staff] == [3 + 12, 3]  # a key alone goes into the measure after it
+
+
 def test_every_token_of_generated_music_is_in_the_vocabulary_and_the_vocabulary_has_none_twice() -> None:
     assert len(set(VOCABULARY)) == len(VOCABULARY)
     with pytest.raises(ValueError, match="no 'p30'"):

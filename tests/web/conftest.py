@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
 
 from handmade import KERN, pdf, reading, region, table, text
 
-from docpipe.document import Document, MoleculeContent, Page, PictureContent, ScoreContent, SourceInfo
+from docpipe.document import Document, MoleculeContent, Page, PartConfidence, PictureContent, ScoreContent, SourceInfo
 from docpipe.export.json import write_document
 from docpipe.run.journal import JOURNAL, Journal
 
@@ -43,13 +43,22 @@ def document(source: bytes, pages: int = 2) -> Document:
 
     unread = reading(PictureContent(figure="molecule"), "unchecked", "no checkpoint is named that reads molecules")
     wrong = reading(MoleculeContent(smiles="C1CC"), "invalid", "a ring is left open")
+    parts = (
+        ("measure 0", "", 0.91),
+        ("measure 1", "", 0.42),
+        ("line 4, spine 0", "4c", 0.5),
+        ("line 5, spine 0", "4d", 0.9),
+    )
+    played = reading(ScoreContent(kern=KERN, spines=1)).model_copy(
+        update={"part_confidences": tuple(PartConfidence(where=w, text=t, confidence=c) for w, t, c in parts)}
+    )
     first = [
         region("title", "On the reading of pages", 0),
         region("paragraph", text(f"A paragraph. {HOSTILE}"), 1),
         region("table", table([["Solvent", "Yield"], ["Water", HOSTILE]]), 2),
         region("molecule", MoleculeContent(smiles="CC(=O)Oc1ccccc1C(=O)O", formula="C9H8O4"), 3),
         region("molecule", None, 4, reading=unread, alternatives=(wrong,)),
-        region("score", ScoreContent(kern=KERN, spines=1), 5),
+        region("score", ScoreContent(kern=KERN, spines=1), 5, reading=played),
         region("picture", PictureContent(figure="photo", alt="A cat on a mat"), 6),
     ]
     rest = [

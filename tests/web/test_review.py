@@ -150,6 +150,12 @@ def test_alternatives_say_who_read_what(page: Any) -> None:
     page.locator("#detail details .read", has_text="C1CC").wait_for()
 
 
+def test_each_measure_says_how_sure_it_is_and_of_notes_the_least_sure(page: Any) -> None:
+    open_region(page, "p1.r5")
+    said = page.locator("#detail .sureness").all_inner_texts()
+    assert said == ["Sure of each measure: 1: 0.91 · 2: 0.42", "Least sure: 4c (line 4, spine 0) 0.50"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_serious_accessibility_findings(chromium: Any, review: tuple[str, Path], scheme: str) -> None:
     context = chromium.new_context(color_scheme=scheme)

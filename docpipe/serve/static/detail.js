@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import * as player from "./player.js";
 
 const pane = document.getElementById("detail");
+const DOUBT = 0.8, FEW = 5;
 let name = "", region = null, editable = false, hasSource = true, changed = () => {}, said = () => {};
 
 function make(tag, { text, ...attributes } = {}, ...inside) {
@@ -41,6 +42,7 @@ export function show(shown) {
   read.append(...rendered(reading?.content, region.kind, api.drawing(name, region.id, -1, encodeURIComponent(region.value.slice(0, 60) + region.action))));
   pair.append(make("figure", {}, make("figcaption", { text: region.action === "edit" ? "Written by a person" : "What was read" }), read));
   parts.push(pair);
+  if (!region.action) parts.push(...sureness(reading));
   if (reading?.verdict.findings.length) parts.push(findings(reading.verdict.findings));
   parts.push(actions());
   if (region.as_read) {
@@ -56,7 +58,7 @@ export function show(shown) {
       box.addEventListener("toggle", () => {
         if (box.open && !inside.childNodes.length) inside.append(...rendered(other.content, region.kind, api.drawing(name, region.id, place)));
       });
-      box.append(inside);
+      box.append(inside, ...sureness(other));
       parts.push(box);
     });
   }
@@ -70,6 +72,24 @@ export function show(shown) {
   pane.classList.remove("editing");
   pane.replaceChildren(...parts);
   pane.scrollTop = 0;
+}
+
+// How sure each measure is, and of atoms, cells and notes the least sure ones: where to look first.
+function sureness(reading) {
+  const all = reading?.part_confidences ?? [];
+  const measures = all.filter((part) => part.where.startsWith("measure "));
+  const said = [];
+  if (measures.length) {
+    const numbers = reading.content?.measures ?? [];
+    said.push("Sure of each measure: " + measures.map((part) => {
+      const index = Number(part.where.slice(8));
+      return `${numbers[index]?.number ?? index + 1}: ${part.confidence.toFixed(2)}`;
+    }).join(" · "));
+  }
+  const least = all.filter((part) => !part.where.startsWith("measure ") && part.confidence < DOUBT)
+    .sort((a, b) => a.confidence - b.confidence).slice(0, FEW);
+  if (least.length) said.push("Least sure: " + least.map((part) => `${part.text} (${part.where}) ${part.confidence.toFixed(2)}`).join(" · "));
+  return said.map((text) => make("p", { className: "hint sureness", text }));
 }
 
 function badge(verdict) { return make("span", { className: `badge mark-${verdict}`, text: verdict }); }

@@ -42,6 +42,9 @@ def evaluate(
         str | None,
         typer.Option("--sweep", metavar="AXES", help="size, resolution, or both: compare them side by side."),
     ] = None,
+    measure: Annotated[
+        str | None, typer.Option("--measure", metavar="NAME", help="Of a sweep: which measure its table and plot show.")
+    ] = None,
     resolution: Annotated[
         str, typer.Option("--resolution", metavar="LIST", help="Longest side in pixels, NNNdpi, or native.")
     ] = "native",
@@ -73,6 +76,8 @@ def evaluate(
     models: list[str | None] = [*model] if model else [None]
     shown = [Resolution.parse(part) for part in resolution.split(",") if part.strip()]
     axes = _axes(sweep, len(models), len(shown))
+    if measure and not axes:
+        raise DocpipeError("DP632", "--measure", "a report shows all measures; it is for --sweep")
     if out is not None:
         _need_extra()
     cases = sampled(read_cases(data, task), n, seed)
@@ -80,7 +85,9 @@ def evaluate(
     if axes:
         from docpipe.evaluate.sweep import run_sweep
 
-        made = run_sweep(cases, task, systems, shown, language=language or "en", draws=draws, seed=seed)
+        made = run_sweep(
+            cases, task, systems, shown, measure=measure or "", language=language or "en", draws=draws, seed=seed
+        )
         _print_sweep(made, as_json)
         if out is not None:
             from docpipe.evaluate.files import write_sweep
@@ -211,7 +218,7 @@ def _print_sweep(made: Sweep, as_json: bool) -> None:
         print(json.dumps(made.to_json(), ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False)
-    first = made.runs[0].report.first
+    first = made.figure(made.runs[0])
     console.print(
         f"{made.task}, {len(made.runs[0].report.outcomes)} cases: {first.name}, {first.better} is better", markup=False
     )
@@ -222,7 +229,7 @@ def _print_sweep(made: Sweep, as_json: bool) -> None:
         runs = [run for run in made.runs if run.report.system == system]
         million = f"{runs[0].parameters / 1e6:.1f} M" if runs[0].parameters else "-"
         side = f"{runs[0].side} px" if runs[0].side else "-"
-        table.add_row(system, million, side, *(_stacked(run.report.first.overall) for run in runs))
+        table.add_row(system, million, side, *(_stacked(made.figure(run).overall) for run in runs))
         table.add_row("  coverage", "", "", *(_stacked(run.report.coverage) for run in runs))
     console.print(table)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from docpipe.engines.paligemma import PaliGemmaEngine
+from docpipe.errors import DocpipeError
 from docpipe.evaluate.bootstrap import DRAWS, SEED
-from docpipe.evaluate.cases import Case
-from docpipe.evaluate.report import Report, evaluate
+from docpipe.evaluate.cases import Case, Outcome
+from docpipe.evaluate.measures import measures_for
+from docpipe.evaluate.report import Figure, Report, evaluate
 from docpipe.evaluate.run import Resolution, System
 from docpipe.models.load import network_config
 from docpipe.models.registry import find_checkpoint, locate
@@ -31,10 +33,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every system at every resolution, on the same cases."""
+    """Every system at every resolution, on the same cases. measure: the one that tables and plots show."""
 
     task: str
     runs: tuple[Run, ...]
+    measure: str
 
     @property
     def systems(self) -> list[str]:
@@ -46,13 +49,17 @@ class Sweep:
         """The resolutions, in order."""
         return list(dict.fromkeys(run.report.resolution for run in self.runs))
 
+    def figure(self, run: Run) -> Figure:
+        """What a run scored in the sweep's measure."""
+        return next(figure for figure in run.report.figures if figure.name == self.measure)
+
     def to_json(self) -> dict[str, Any]:
         """The sweep as a record; nothing in it changes from run to run."""
         runs = [
             {"parameters": run.parameters, "side": run.side, "shown": run.shown, **run.report.to_json()}
             for run in self.runs
         ]
-        return {"task": self.task, "runs": runs}
+        return {"task": self.task, "measure": self.measure, "runs": runs}
 
 
 def run_sweep(
@@ -61,16 +68,20 @@ def run_sweep(
     systems: Sequence[System],
     resolutions: Sequence[Resolution],
     *,
+    measure: str = "",
     language: str = "en",
     draws: int = DRAWS,
     seed: int = SEED,
 ) -> Sweep:
-    """Evaluate each system at each resolution, with the same resamples, so that their figures pair. Raises as
-    `outcomes` does.
+    """Evaluate each system at each resolution, with the same resamples, so that their figures pair.
+
+    measure: which one to show, by its name in any case; the task's own by default. Raises DP632 where the task has no
+    such measure, else as `outcomes` does.
 
     A checkpoint has one input size: to compare sizes as the paper does, name checkpoints trained at several. The
     resolutions limit what there is to see before the checkpoint's own resize.
     """
+    shown = _measure(cases, task, measure)
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
         systems = [replace(s, label=f"{i}: {s.name}") for i, s in enumerate(systems, 1)]
@@ -82,7 +93,16 @@ def run_sweep(
                 cases, task, system, resolution=resolution, language=language, draws=draws, seed=seed
             )  # fmt: skip
             runs.append(Run(found, parameters, side, resolution.side))
-    return Sweep(task, tuple(runs))
+    return Sweep(task, tuple(runs), shown)
+
+
+def _measure(cases: Sequence[Case], task: str, wanted: str) -> str:
+    """The full name of a measure, looked up before any work."""
+    known = [measure.name for measure in measures_for(task, [Outcome(case, "abstained") for case in cases])]
+    found = [name for name in known if name.lower() == wanted.lower()] if wanted else known
+    if not found:
+        raise DocpipeError("DP632", wanted, f"measures of {task} are " + ", ".join(known))
+    return found[0]
 
 
 def _size(system: System) -> tuple[int | None, int | None]:

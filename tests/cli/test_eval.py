@@ -57,6 +57,8 @@ def test_graphs_of_reports_need_their_package(docpipe_cli, pages, monkeypatch):
         (("--resolution", "100,200"), "DP632"),
         (("--model", "x", "--model", "y"), "DP632"),
         (("--resolution", "huge"), "DP632"),
+        (("--measure", "CER"), "DP632"),
+        (("--sweep", "resolution", "--resolution", "72dpi,90dpi", "--measure", "TEDS"), "DP632"),
         (("--engine", "none"), "DP205"),
         (("--engine", "pdftable"), "DP633"),
     ],

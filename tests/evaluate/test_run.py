@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,10 +19,11 @@ from docpipe.document import Box
 from docpipe.errors import DocpipeError
 from docpipe.evaluate import Case, Outcome, System, evaluate, outcomes, read_cases
 from docpipe.evaluate.files import write_report, write_sweep
+from docpipe.evaluate.plots import sweep_plot
 from docpipe.evaluate.radgraph import RADGRAPH_F1, graphs_of
 from docpipe.evaluate.report import report
 from docpipe.evaluate.run import Resolution
-from docpipe.evaluate.sweep import run_sweep
+from docpipe.evaluate.sweep import Run, Sweep, run_sweep
 from docpipe.evaluate.worst import ranked, worst_page
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny_10b"
@@ -169,6 +171,37 @@ def test_a_sweep_measures_every_system_at_every_resolution(drawings: list[Case],
 def test_checkpoints_of_one_name_are_told_apart(drawings: list[Case], tiny: str) -> None:
     made = run_sweep(drawings[:1], "caption", [System(model=tiny), System(model=tiny)], [Resolution()], draws=5)
     assert made.systems == ["1: tiny", "2: tiny"]
+
+
+def test_a_sweep_shows_the_measure_that_is_asked_for(drawings: list[Case], tiny: str) -> None:
+    made = run_sweep(drawings[:1], "molecule", [System(model=tiny)], [Resolution()], measure="tanimoto", draws=5)
+    assert made.measure == made.to_json()["measure"] == made.figure(made.runs[0]).name == "Tanimoto"
+    assert run_sweep(drawings[:1], "molecule", [System(model=tiny)], [Resolution()], draws=5).measure == "exact"
+    with pytest.raises(DocpipeError, match=r"DP632 TEDS: .*measures of molecule are exact, .*Tanimoto"):
+        run_sweep(drawings[:1], "molecule", [System(model="no such model")], [Resolution()], measure="TEDS")
+
+
+def test_a_plot_has_a_panel_for_each_axis_and_never_joins_unlike_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sizes at two inputs: by parameters a line an input size, by input a line a size."""
+    from matplotlib.axes import Axes
+
+    drawn: list[tuple[str, list[float]]] = []
+    real = Axes.errorbar
+
+    def seen(self: Axes, x: list[float], y: list[float], **options: Any) -> Any:
+        drawn.append((options["label"], list(x)))
+        return real(self, x, y, **options)
+
+    monkeypatch.setattr(Axes, "errorbar", seen)
+    cells = [(400_000, 64), (404_000, 128), (1_300_000, 64), (1_310_000, 128)]
+    runs = tuple(Run(report(rows(), "molecule", str(cell), draws=5), cell[0], cell[1], None) for cell in cells)
+    assert sweep_plot(Sweep("molecule", runs, "exact")).startswith(b"\x89PNG")
+    assert drawn == [
+        ("64 px", [0.4, 1.3]), ("128 px", [0.404, 1.31]), ("0.4 M", [64, 128]), ("1.3 M", [64, 128]),
+    ]  # fmt: skip
+    drawn.clear()
+    sweep_plot(Sweep("molecule", runs[:1], "exact"))
+    assert [label for label, _ in drawn] == ["(400000, 64) (0.4 M, 64 px)"]
 
 
 def rows() -> list[Outcome]:

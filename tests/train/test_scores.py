@@ -85,7 +85,7 @@ def test_positions_agree_with_where_heads_are(samples: list[Sample]) -> None:
 
 def test_strips_hold_their_measures() -> None:
     rng = random.Random(0)
-    for sheet in islice(systems(11, noise=0.0), 3):
+    for sheet in islice(systems(13, noise=0.0), 3):
         found = list(strips(sheet, rng, jitter=0.0, joined=0.0))
         wanted = [m for staff in sheet.system.staves for m in staff]
         read = [decode(s.tokens)[0] for s in found]

@@ -1,8 +1,4 @@
-"""Systems engraved by Verovio with what real editions have around the notes, and where every sign of it lies.
-
-Around the notes: dynamics and hairpins, fingerings, pedal marks, words, tempo. None of them is to be read; they are
-there because printed music is full of them.
-"""
+"""Systems engraved by Verovio with what real editions have around the notes, and where every sign of it lies."""
 
 from __future__ import annotations
 
@@ -10,22 +6,24 @@ import io
 import random
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from PIL import Image
 
-from docpipe.notation.kern_system import Place, Row, System, system_rows
+from docpipe.notation.kern_system import Place, Row, System, text_of
 from docpipe.notation.staff import Change, Event
+from docpipe.train.synth.edition import decorated, random_edition
+from docpipe.train.synth.families import Family
 
 FONTS = ("Leipzig", "Bravura", "Leland", "Petaluma", "Gootville")
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _TRANSLATE = re.compile(r"translate\(([-\d.]+),\s*([-\d.]+)\)")
 _NUMBER = re.compile(r"-?\d+\.?\d*")
-_DYNAMICS = "p f mf pp ff sf mp fz p f".split()
-_WORDS = "dolce|cresc.|dim.|legato|rall.|a tempo|espress.|rit.|sempre p|ten.|simile|poco|con grazia|marcato".split("|")
-_TEMPI = "Allegro|Andante|Adagio|Presto|Moderato|Tempo I.|Più mosso|Allegretto|Largo".split("|")
+_FACE = "Times, serif"
+"""What Verovio asks for where words are written."""
 
 Point = tuple[float, float]
 
@@ -64,7 +62,7 @@ def _toolkit() -> Any:
 
 
 def _options(rng: random.Random, staves: int) -> dict[str, Any]:
-    scale = rng.choice((52, 56, 60, 66))
+    scale = rng.choice((54, 60, 66, 72))
     thin = 2.2 / (0.18 * scale)  # drawn without smoothing, a stroke under one pixel is lost here and there
     return {
         "font": rng.choice(FONTS),
@@ -93,85 +91,23 @@ def _options(rng: random.Random, staves: int) -> dict[str, Any]:
     }
 
 
-def engrave(system: System, rng: random.Random) -> Engraving:
-    """Draw a system. Raises NotEngravedError where Verovio drops or moves what was asked for."""
-    rows = _decorated(system_rows(system), len(system.staves), rng)
+def engrave(system: System, rng: random.Random, families: Sequence[Family] = ()) -> Engraving:
+    """Draw a system as some edition prints it, words in one of `families`; without any, words are left blank.
+
+    Raises NotEngravedError where Verovio drops or moves what was asked for.
+    """
+    rows = decorated(system, random_edition(system, rng), rng)
     if any(not cell for row in rows for cell in row.fields):  # Verovio ends the whole process on such text
         raise NotEngravedError("empty field")
-    text = "\n".join("\t".join(row.fields) for row in rows) + "\n"
     toolkit = _toolkit()
     toolkit.setOptions(_options(rng, len(system.staves)))
-    if not toolkit.loadData(text):
+    if not toolkit.loadData(text_of(rows)):
         raise NotEngravedError("not loaded")
-    return _placed(system, rows, toolkit.renderToSVG(1), fast=rng.random() < 0.7)
+    family = rng.choice(families) if families else None
+    return _placed(system, rows, toolkit.renderToSVG(1), family, fast=rng.random() < 0.7)
 
 
-def _decorated(rows: list[Row], staves: int, rng: random.Random) -> list[Row]:
-    """The rows with spines of dynamics and fingerings, pedal signs, words and a tempo between them."""
-    dynamics = rng.random() < 0.6
-    fingers = rng.random() < 0.35
-    pedal = rng.random() < 0.15
-    words = rng.choice((0.0, 0.0, 0.03, 0.08))
-    tuplets = rng.random() < 0.35
-    density = rng.uniform(0.05, 0.3)
-    extra = ["**dynam"] * dynamics + ["**fing"] * fingers
-    hairpin = ""
-    down = False
-    out: list[Row] = []
-    if rng.random() < 0.25:
-        out.append(Row(["!!!OMD: " + rng.choice(_TEMPI)]))
-    for row in rows:
-        first = row.fields[0]
-        width = len(row.fields)
-        data = first[0] not in "*=" and not first.startswith("!")
-        if data and words and rng.random() < words:
-            side = rng.choice("ab")
-            field_at = rng.randrange(width)
-            note = f"!LO:TX:{side}:t={rng.choice(_WORDS)}"
-            out.append(Row([note if i == field_at else "!" for i in range(width + len(extra))]))
-        if data and pedal and rng.random() < 0.15:
-            sign = "*Xped" if down else "*ped"
-            down = not down
-            out.append(Row([sign if i == 0 else "*" for i in range(width + len(extra))]))
-        cells = list(row.fields)
-        for kind in extra:
-            if first.startswith("**"):
-                cells.append(kind)
-            elif first == "*-" and all(f == "*-" for f in row.fields):
-                cells.append("*-")
-            elif first.startswith("*"):
-                cells.append("*")
-            elif first.startswith("="):
-                cells.append(first)
-            elif kind == "**dynam":
-                hairpin, sign = _dynamic(hairpin, density, rng)
-                cells.append(sign)
-            else:
-                cells.append(rng.choice("12345") if rng.random() < 3 * density else ".")
-        out.append(Row(cells, row.owners))
-        if first.startswith("**") and staves > 1:
-            marks = ["*staff2", "*staff1"] if staves == 2 else ["*"] * staves
-            out.append(Row(marks + ["*"] * len(extra)))
-        if first.startswith("**") and tuplets:
-            for sign in ("*Xbrackettup", *(("*Xtuplet",) if rng.random() < 0.6 else ())):
-                out.append(Row([sign] * staves + ["*"] * len(extra)))
-    return out
-
-
-def _dynamic(hairpin: str, density: float, rng: random.Random) -> tuple[str, str]:
-    if hairpin:
-        if rng.random() < 0.4:
-            return "", "[" if hairpin == "<" else "]"
-        return hairpin, "(" if hairpin == "<" else ")"
-    if rng.random() < density:
-        return "", rng.choice(_DYNAMICS)
-    if rng.random() < density / 2:
-        sign = rng.choice("<>")
-        return sign, sign
-    return "", "."
-
-
-def _placed(system: System, rows: list[Row], svg: str, *, fast: bool) -> Engraving:
+def _placed(system: System, rows: list[Row], svg: str, family: Family | None, *, fast: bool) -> Engraving:
     import resvg_py
 
     root = ET.fromstring(svg)
@@ -189,8 +125,9 @@ def _placed(system: System, rows: list[Row], svg: str, *, fast: bool) -> Engravi
     reader = _Reader(system, ids, scale, shift)
     reader.walk(inner)
     png = resvg_py.svg_to_bytes(
-        svg_string=svg,
+        svg_string=svg.replace(_FACE, family.name) if family else svg,
         skip_system_fonts=True,
+        font_files=list(family.files) if family else None,
         background="white",
         shape_rendering="optimize_speed" if fast else "geometric_precision",
     )
@@ -237,10 +174,12 @@ class _Reader:
                 self._changes(staff, s, number)
                 for element in staff.iter():
                     self._event(element)
-            self._bar(measure)
+            self._bars(measure, number)
             number += 1
         if number != len(self.system.staves[0]):
             raise NotEngravedError("measures")
+        if number != len(self.bars):
+            raise NotEngravedError("bar")
 
     def _staff_lines(self, staff: ET.Element) -> None:
         paths = [e for e in staff if e.tag.endswith("path")][:5]
@@ -296,18 +235,26 @@ class _Reader:
         if accidental:
             self.accidentals[place, index] = accidental[1]
 
-    def _bar(self, measure: ET.Element) -> None:
+    def _bars(self, measure: ET.Element, number: int) -> None:
+        """The bar that ends a measure; where a repeat starts there, it is drawn with the next measure, as its first."""
+        *left, right = [self._strokes(e) for e in measure if _class(e) == "barLine"] or [None]
+        if len(self.bars) < number:
+            if not left or left[0] is None:
+                raise NotEngravedError("bar")
+            self.bars.append(left[0])
+        if right is not None:
+            self.bars.append(right)
+
+    def _strokes(self, bar: ET.Element) -> Point | None:
+        """x of a bar's first and last stroke; None for one without any."""
         xs: list[float] = []
-        for bar in (e for e in measure if _class(e) == "barLine"):
-            for part in bar.iter():
-                if part.tag.endswith("path"):
-                    values = [float(v) for v in _NUMBER.findall(part.get("d") or "")]
-                    xs += values[0::2][:2]
-                elif part.tag.endswith("rect"):
-                    xs += [float(part.get("x") or 0), float(part.get("x") or 0) + float(part.get("width") or 0)]
-        if not xs:
-            raise NotEngravedError("bar")
-        self.bars.append((self.pixel(min(xs), 0)[0], self.pixel(max(xs), 0)[0]))
+        for part in bar.iter():
+            if part.tag.endswith("path"):
+                values = [float(v) for v in _NUMBER.findall(part.get("d") or "")]
+                xs += values[0::2][:2]
+            elif part.tag.endswith("rect"):
+                xs += [float(part.get("x") or 0), float(part.get("x") or 0) + float(part.get("width") or 0)]
+        return (self.pixel(min(xs), 0)[0], self.pixel(max(xs), 0)[0]) if xs else None
 
     def engraving(self, image: Image.Image) -> Engraving:
         space = (self.lines[0][4] - self.lines[0][0]) / 4

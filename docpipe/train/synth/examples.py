@@ -102,7 +102,7 @@ def scores(seed: int, start: int, options: Options) -> Iterator[Example]:
     """Printed systems of piano music and single staves. truth: kern."""
     from docpipe.train.synth.scores import systems
 
-    for one in systems(seed, start, noise=options.noise):
+    for one in systems(seed, start, noise=options.noise, fonts=options.fonts):
         yield Example(one.pixels, {"kern": one.kern})
 
 

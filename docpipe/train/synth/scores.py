@@ -15,13 +15,15 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from docpipe.models.strips import HEIGHT, LEFT, RIGHT, SPACE, STRETCH, WIDTH, Gray
+from docpipe.notation.kern_gaps import filled
 from docpipe.notation.kern_system import Place, System, write_system
 from docpipe.notation.kern_tokens import COLUMNS, Placed, encode_placed
 from docpipe.notation.staff import ACCIDENTALS, CLEFS, MARKS, REACH, RECIPS, Change, Event, Measure
 from docpipe.train.synth.engraving import Engraving, NotEngravedError, Point, engrave
+from docpipe.train.synth.families import families_in
 from docpipe.train.synth.music.piece import PLAIN, Taste, random_system
 
 LABELS: tuple[str, ...] = (
@@ -68,7 +70,8 @@ class Sheet:
 
     @property
     def kern(self) -> str:
-        return write_system(self.system)
+        """The music as **kern: the notes as printed, without what an edition has around them."""
+        return write_system(filled(self.system))
 
 
 def systems(
@@ -80,12 +83,15 @@ def systems(
     noise: float = 1.0,
     measures: int = 0,
     prints: int = 1,
+    fonts: str | None = None,
 ) -> Iterator[Sheet]:
     """Printed systems number `start` and on; number i depends on (seed, i) alone. `fresh` parts held-out ones off.
 
     plain: the share of easy ones. measures: of each system, 0 for a random number. prints: how many scans are given of
-    each engraving, which costs more time than a scan.
+    each engraving, which costs more time than a scan. fonts: a folder with the families that words are set in, else as
+    `families_in` finds them; other families give other images.
     """
+    families = families_in(fonts)
     number = start
     while True:
         attempt = 0
@@ -95,7 +101,7 @@ def systems(
             staves = 2 if rng.random() < 0.72 else 1
             try:
                 system = random_system(rng, measures or rng.choice((2, 3, 4, 4, 5)), staves, taste)
-                drawn = engrave(system, rng)
+                drawn = engrave(filled(system, strict=True), rng, families)
                 break
             except (NotEngravedError, ValueError):
                 attempt += 1
@@ -106,7 +112,7 @@ def systems(
 
 def printed(drawn: Engraving, system: System, rng: random.Random, noise: float = 1.0) -> Sheet:
     """An engraving as a scan of its print, with the same size; places are turned with the page."""
-    image = drawn.image
+    image = _beside_others(drawn, rng) if rng.random() < 0.4 * noise else drawn.image
     angle = rng.gauss(0, 0.25) if rng.random() < 0.5 * noise else 0.0
     if angle:
         image = image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=255)
@@ -130,6 +136,23 @@ def printed(drawn: Engraving, system: System, rng: random.Random, noise: float =
     else:
         pixels = np.asarray(image)
     return Sheet(pixels, drawn, system)
+
+
+def _beside_others(drawn: Engraving, rng: random.Random) -> Image.Image:
+    """The image with some ink of the systems above and below at its edges, as crops of pages have it: its own."""
+    image = drawn.image.copy()
+    box = ImageOps.invert(image).getbbox()
+    if box is None:
+        return image
+    for above in (True, False):
+        deep = round(rng.uniform(0.3, 2.0) * drawn.space)
+        room = (box[1] if above else image.height - box[3]) - deep
+        if room <= 0 or rng.random() < 0.3:
+            continue
+        ink = image.crop((0, box[3] - deep, image.width, box[3]) if above else (0, box[1], image.width, box[1] + deep))
+        away = rng.randint(0, min(room, round(1.5 * drawn.space)))
+        image.paste(ink, (0, away if above else image.height - deep - away))
+    return image
 
 
 def _turned(drawn: Engraving, angle: float, cx: float, cy: float) -> Engraving:

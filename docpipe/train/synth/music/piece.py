@@ -25,8 +25,8 @@ class Taste:
 
     two_voices: float = 0.24
     whole_rest: float = 0.06
-    grace: float = 0.02
-    slurs: float = 0.6
+    grace: float = 0.012
+    slurs: float = 0.75
     chromatic: float = 0.35
     clef_change: float = 0.05
     densest: int = 3
@@ -52,6 +52,7 @@ def random_system(rng: random.Random, measures: int = 4, staves: int = 2, taste:
     tonic = (4 * sharps + (5 if rng.random() < 0.35 else 0)) % 7
     harmony = [roots(rng) for _ in range(measures)]
     bars = rng.choices(list(_BARS), list(_BARS.values()), k=measures)
+    bars[-1] = {"=!|:": "=", "=:|!|:": "=:|!"}.get(bars[-1], bars[-1])  # what starts is printed on the next system
     if rng.random() < 0.08:
         bars[-1] = rng.choice(("==", "=:|!", "=||"))
     altered = [_chromatics(rng, taste) for _ in range(measures)]
@@ -60,7 +61,7 @@ def random_system(rng: random.Random, measures: int = 4, staves: int = 2, taste:
         if measures > 1 and rng.random() < 0.05
         else None
     )
-    hides_meter = rng.random() < 0.5
+    hides_meter = rng.random() < 0.7
     made = []
     for s in range(staves):
         right = s == 0 and (staves > 1 or rng.random() < 0.7)

@@ -18,7 +18,7 @@ def add_signs(measures: Measures, length: Fraction, rng: random.Random, slurs: f
     for line in lines:
         _ties(line, length, rng)
     if rng.random() < slurs:
-        density = rng.choice((0.06, 0.15, 0.3))
+        density = rng.choice((0.1, 0.22, 0.4))
         for line in lines:
             _slurs(line, rng, density)
     for voices in measures:
@@ -35,7 +35,7 @@ def _line(measures: Measures, voice: int) -> list[tuple[int, Draft]]:
 
 
 def _ties(line: list[tuple[int, Draft]], length: Fraction, rng: random.Random) -> None:
-    chance = rng.choice((0.0, 0.02, 0.08))
+    chance = rng.choice((0.0, 0.03, 0.12))
     for (m, draft), (n, following) in pairwise(line):
         if draft.kind != "note" or following.kind != "note":
             continue
@@ -71,6 +71,7 @@ def _articulation(voice: list[Draft], rng: random.Random) -> None:
     kind = rng.random()
     common = rng.choices("'`^~", (70, 10, 15, 5))[0]
     rate = 0.8 if kind < 0.1 else 0.25 if kind < 0.25 else 0.01
+    rolled = 0.4 if rng.random() < 0.02 else 0.002
     for draft in voice:
         if draft.kind in ("note", "rest") and rng.random() < 0.004:
             draft.marks = ";"
@@ -78,9 +79,9 @@ def _articulation(voice: list[Draft], rng: random.Random) -> None:
             if rng.random() < rate and draft.recip.rstrip(".") not in ("1", "2", "0"):
                 draft.marks = common
             elif rng.random() < 0.006:
-                draft.marks = rng.choice("TTtSMm:")
-            if len(draft.numbers) < 2:
-                draft.marks = draft.marks.replace(":", "")
+                draft.marks = rng.choice("TTtSMm")
+            elif len(draft.numbers) > 1 and rng.random() < rolled:
+                draft.marks = ":"
 
 
 def _with_graces(voice: list[Draft], rng: random.Random, chance: float) -> list[Draft]:

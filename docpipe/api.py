@@ -31,7 +31,7 @@ from docpipe.document import (
 )
 from docpipe.errors import DocpipeError
 from docpipe.imagefile import media_type
-from docpipe.models.quantize import MODES
+from docpipe.models.quantize import check_mode
 from docpipe.pipeline import Pipeline, with_settings
 from docpipe.pipeline_file import PipelineFile, StageEntry
 from docpipe.run.pool import Pool
@@ -83,17 +83,20 @@ def convert(
     *,
     pages: str | None = None,
     model: str | None = None,
+    quantize: str | None = None,
     password: str | None = None,
     language: str | None = None,
 ) -> Document:
     """Convert one PDF or image (a path, a URL or the bytes), in this process.
 
     pipeline: the name of one that ships, the path of a TOML file, or a Pipeline. pages: a range such as "3-7"; the
-    others are listed as skipped. model: a PaliGemma 2 checkpoint (folder, registered or hub name). language: of
-    prompts, two letters. Raises DocpipeError when the source cannot be opened (DP101 to DP112) or a name is unknown
-    (DP201 to DP205); a page that fails is in the document with its error.
+    others are listed as skipped. model: a PaliGemma 2 checkpoint (folder, registered or hub name). quantize: how it
+    computes on the CPU (none, auto, int8, int8-weight, bf16), over what the pipeline says. language: of prompts, two
+    letters. Raises DocpipeError when the source cannot be opened (DP101 to DP112) or a name is unknown (DP201 to DP205,
+    DP313); a page that fails is in the document with its error.
     """
-    run = DocumentRun(_ref(source, password), converting_pipeline(pipeline, model, language), wanted=pages)
+    chosen = converting_pipeline(pipeline, model, language, quantize)
+    run = DocumentRun(_ref(source, password), chosen, wanted=pages)
     done = list(run.pages())
     return Document(
         source=run.info,
@@ -110,6 +113,7 @@ def pages(
     *,
     pages: str | None = None,
     model: str | None = None,
+    quantize: str | None = None,
     password: str | None = None,
     language: str | None = None,
 ) -> Iterator[Page]:
@@ -117,7 +121,8 @@ def pages(
 
     Only one page is held at a time. Heading levels are those of each page by itself.
     """
-    yield from DocumentRun(_ref(source, password), converting_pipeline(pipeline, model, language), wanted=pages).pages()
+    chosen = converting_pipeline(pipeline, model, language, quantize)
+    yield from DocumentRun(_ref(source, password), chosen, wanted=pages).pages()
 
 
 def plan(
@@ -128,6 +133,7 @@ def plan(
     pages: str | None = None,
     formats: Sequence[str] = (),
     model: str | None = None,
+    quantize: str | None = None,
     password: str | None = None,
     language: str | None = None,
     jobs: int | None = None,
@@ -149,7 +155,7 @@ def plan(
     from docpipe.run.preview import PlanSettings, plan_sources
 
     several = [sources] if isinstance(sources, str | Path | bytes) else list(sources)
-    chosen = converting_pipeline(pipeline, model, language)
+    chosen = converting_pipeline(pipeline, model, language, quantize)
     machine = on if on is None or isinstance(on, Machine) else find_machine(on)
     memory = memory_of_machine() if chosen.devices <= {"cpu"} else None
     settings = PlanSettings(
@@ -207,18 +213,19 @@ def read(
     pipeline: str | Path | Pipeline = "default",
     pages: str | None = None,
     model: str | None = None,
+    quantize: str | None = None,
     password: str | None = None,
     language: str | None = None,
 ) -> Readings:
     """Read regions of documents. kinds: those of interest, else every region that was read.
 
     task: one of `KINDS_OF_TASK` (text, table, molecule, score, caption, describe, chart, formula …). Given it, an image
-    is one region of that kind and no layout runs on it; of a PDF the regions for that task are given. Raises as
-    `convert` does, and DP203 for an unknown task or kind.
+    is one region of that kind and no layout runs on it; of a PDF the regions for that task are given. Other settings
+    and errors as in `convert`, and DP203 for an unknown task or kind.
     """
     several = [source] if isinstance(source, str | Path | bytes) else list(source)
     wanted = set(kinds_wanted(task, kinds))
-    whole = as_pipeline(pipeline, model, language)
+    whole = as_pipeline(pipeline, model, language, quantize)
     found: list[Found] = []
     errors: list[ErrorItem] = []
     for one in several:
@@ -306,8 +313,8 @@ def as_pipeline(
     Raises DP201 and DP202 as `Pipeline.from_toml`, DP313 for a way to quantize that there is not, and DP209 for
     settings that a pipeline composed in Python cannot be given.
     """
-    if quantize is not None and quantize not in MODES:
-        raise DocpipeError("DP313", quantize, "modes: " + ", ".join(MODES))
+    if quantize is not None:
+        check_mode(quantize)
     said = {name: value for name, value in (("model", model), ("quantize", quantize)) if value}
     settings = dict.fromkeys(ASK_CHECKPOINTS, said) if said else {}
     if not isinstance(pipeline, Pipeline):

@@ -24,6 +24,7 @@ from docpipe.engines.paligemma import PaliGemmaEngine
 from docpipe.engines.paligemma_view import View
 from docpipe.errors import DocpipeError
 from docpipe.models.dicom import dicom_image, is_dicom
+from docpipe.models.quantize import Mode, check_mode
 from docpipe.models.registry import checkpoints_for, find_checkpoint
 from docpipe.notation.tokens import write_box
 from docpipe.pipeline import Pipeline, read_pipeline
@@ -81,6 +82,7 @@ def ask(
     *,
     task: str | None = None,
     model: str | None = None,
+    quantize: str | None = None,
     language: str = "en",
     pages: str | None = None,
     kinds: Sequence[str] | None = None,
@@ -93,20 +95,22 @@ def ask(
 
     prompt: a question, or a prompt of PaliGemma's (`answer en …`, `detect a ; b`, `caption en`, `ocr` …). task: the
     task to ask, whose blank (a statement, an indication) the prompt then is. model: a PaliGemma 2 checkpoint (folder,
-    registered or hub name). kinds: ask the regions of these kinds that layout finds, instead of whole pages. box: ask
-    about this part, x0 y0 x1 y1 in points. mask_decoder: weights for masks (`models.masks`).
+    registered or hub name). quantize: how it computes on the CPU (none, auto, int8, int8-weight, bf16; None: auto).
+    kinds: ask the regions of these kinds that layout finds, instead of whole pages. box: ask about this part, x0 y0 x1
+    y1 in points. mask_decoder: weights for masks (`models.masks`).
 
     Where several regions are asked the answers are ranked by whether their check passed and by confidence. The
     checkpoint stays loaded for the next call.
 
     Raises DP303 when no checkpoint is named or shipped for this, DP307 when the named one cannot do it (both name
     those that can), DP301 and DP302 when it cannot be had, DP203 for an unknown task or kind, DP208 for a box outside
-    the page, and what `convert` raises for a source that cannot be opened.
+    the page, DP313 for a way to quantize that there is not, and what `convert` raises for a source that cannot be
+    opened.
     """
     name, parts, spoken = (task, _blank(get_task(task), prompt), None) if task else meant(prompt)
     return _answers(
-        source, get_task(name), parts, model=model, language=spoken or language, pages=pages, kinds=kinds,
-        box=box, candidates=candidates, mask_decoder=mask_decoder, password=password,
+        source, get_task(name), parts, model=model, quantize=quantize, language=spoken or language, pages=pages,
+        kinds=kinds, box=box, candidates=candidates, mask_decoder=mask_decoder, password=password,
     )  # fmt: skip
 
 
@@ -115,6 +119,7 @@ def detect(
     things: str | Sequence[str],
     *,
     model: str | None = None,
+    quantize: str | None = None,
     segment: bool = False,
     pages: str | None = None,
     box: Sequence[float] | None = None,
@@ -132,7 +137,7 @@ def detect(
         raise DocpipeError("DP207", "detect", "name at least one thing to find")
     return _answers(
         source, get_task("segment" if segment or mask_decoder else "detect"), {"things": asked}, model=model,
-        pages=pages, box=box, mask_decoder=mask_decoder, password=password,
+        quantize=quantize, pages=pages, box=box, mask_decoder=mask_decoder, password=password,
     )  # fmt: skip
 
 
@@ -140,6 +145,7 @@ def caption(
     source: Asked,
     *,
     model: str | None = None,
+    quantize: str | None = None,
     length: Literal["short", "normal", "long"] = "normal",
     language: str = "en",
     pages: str | None = None,
@@ -157,8 +163,8 @@ def caption(
         raise DocpipeError("DP207", str(length), "lengths: " + ", ".join(lengths))
     name = "grounded-caption" if box is not None else lengths[length]
     return _answers(
-        source, get_task(name), {}, model=model, language=language, pages=pages, kinds=kinds, box=box,
-        password=password,
+        source, get_task(name), {}, model=model, quantize=quantize, language=language, pages=pages, kinds=kinds,
+        box=box, password=password,
     )  # fmt: skip
 
 
@@ -204,6 +210,7 @@ def _answers(
     parts: dict[str, str],
     *,
     model: str | None,
+    quantize: str | None,
     language: str = "en",
     pages: str | None = None,
     kinds: Sequence[str] | None = None,
@@ -212,8 +219,10 @@ def _answers(
     mask_decoder: str | None = None,
     password: str | None = None,
 ) -> Answers:
+    mode = quantize or "auto"
+    check_mode(mode)
     run = DocumentRun(as_ref(source, password), _finder(kinds), wanted=pages)
-    engine = _engine(model, candidates, mask_decoder)
+    engine = _engine(model, candidates, mask_decoder, mode)
     calibrated = _ready(engine, task.name)
     reader, found = Reader(task, [cast(Engine, engine)]), []
     several = kinds is not None or run.page_count > 1
@@ -226,8 +235,10 @@ def _answers(
 
 
 @lru_cache(maxsize=1)
-def _engine(model: str | None, candidates: int, mask_decoder: str | None) -> PaliGemmaEngine:
-    return PaliGemmaEngine(model=model, candidates=candidates, mask_decoder=mask_decoder, confidence="raw")
+def _engine(model: str | None, candidates: int, mask_decoder: str | None, mode: str) -> PaliGemmaEngine:
+    return PaliGemmaEngine(
+        model=model, candidates=candidates, mask_decoder=mask_decoder, confidence="raw", quantize=cast(Mode, mode)
+    )
 
 
 def _ready(engine: PaliGemmaEngine, task: str) -> bool:

@@ -137,9 +137,9 @@ def test_the_prompt_that_runs_is_the_one_written(photo, model):
 
 def test_the_checkpoint_stays_loaded_from_call_to_call(photo, model):
     docpipe.ask(photo, "Where?", model=model)
-    before = asking._engine(model, 1, None)._loaded["tiny"]
+    before = asking._engine(model, 1, None, "auto")._loaded["tiny"]
     docpipe.detect(photo, "cow", model=model)
-    assert asking._engine(model, 1, None)._loaded["tiny"] is before
+    assert asking._engine(model, 1, None, "auto")._loaded["tiny"] is before
 
 
 def test_a_statement_comes_with_the_probability_of_its_answer(photo, model):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docpipe.cli.app import AsJson, Language, Model, Pages, Password, app
+from docpipe.cli.app import AsJson, Language, Model, Pages, Password, Quantize, app
 from docpipe.errors import DocpipeError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def ask(
         str | None, typer.Option("--task", "-t", help="Such as spatial or radiology; PROMPT fills its blank.")
     ] = None,
     model: Model = None,
+    quantize: Quantize = None,
     language: Language = None,
     pages: Pages = None,
     kinds: Kinds = None,
@@ -57,8 +58,8 @@ def ask(
     from docpipe import asking
 
     answers = asking.ask(
-        image, prompt, task=task, model=model, language=language or "en", pages=pages, kinds=_names(kinds),
-        box=_box(box), candidates=candidates, mask_decoder=mask_decoder, password=password,
+        image, prompt, task=task, model=model, quantize=quantize, language=language or "en", pages=pages,
+        kinds=_names(kinds), box=_box(box), candidates=candidates, mask_decoder=mask_decoder, password=password,
     )  # fmt: skip
     _print(answers, as_json)
 
@@ -69,6 +70,7 @@ def detect(
     things: Annotated[str, typer.Argument(metavar="THINGS", help='What to find: "a ; b".')],
     segment: Annotated[bool, typer.Option("--segment", help="Outline the things too.")] = False,
     model: Model = None,
+    quantize: Quantize = None,
     pages: Pages = None,
     box: BoxOption = None,
     mask_decoder: Masks = None,
@@ -79,8 +81,8 @@ def detect(
     from docpipe import asking
 
     answers = asking.detect(
-        image, things, model=model, segment=segment, pages=pages, box=_box(box), mask_decoder=mask_decoder,
-        password=password,
+        image, things, model=model, quantize=quantize, segment=segment, pages=pages, box=_box(box),
+        mask_decoder=mask_decoder, password=password,
     )  # fmt: skip
     _print(answers, as_json, things=True)
 
@@ -90,6 +92,7 @@ def caption(
     image: Image,
     length: Annotated[Length, typer.Option(help="One phrase, a sentence, or several.")] = Length.normal,
     model: Model = None,
+    quantize: Quantize = None,
     language: Language = None,
     pages: Pages = None,
     kinds: Kinds = None,
@@ -101,8 +104,8 @@ def caption(
     from docpipe import asking
 
     answers = asking.caption(
-        image, model=model, length=length.value, language=language or "en", pages=pages, kinds=_names(kinds),
-        box=_box(box), password=password,
+        image, model=model, quantize=quantize, length=length.value, language=language or "en", pages=pages,
+        kinds=_names(kinds), box=_box(box), password=password,
     )  # fmt: skip
     _print(answers, as_json)
 

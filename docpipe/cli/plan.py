@@ -18,6 +18,7 @@ from docpipe.cli.app import (
     Pages,
     Password,
     PipelineName,
+    Quantize,
     Sources,
     app,
 )
@@ -35,6 +36,7 @@ def plan(
     pages: Pages = None,
     to: Annotated[str, typer.Option("--to", metavar="LIST", help="Formats, as of convert.")] = "md",
     model: Model = None,
+    quantize: Quantize = None,
     language: Language = None,
     jobs: Jobs = None,
     password: Password = None,
@@ -68,7 +70,8 @@ def plan(
     if not files:
         raise typer.Exit(1) if refused else DocpipeError("DP535", "plan", "no document was named")
     made = make_plan(
-        files, pipeline, sample=sample, pages=pages, model=model, language=language, jobs=jobs, password=password,
+        files, pipeline, sample=sample, pages=pages, model=model, quantize=quantize, language=language, jobs=jobs,
+        password=password,
         formats=check_formats(name for name in to.split(",") if name and name != "json"),
         page_deadline=page_deadline, price_per_hour=price, on=on, seed=seed,
     )  # fmt: skip

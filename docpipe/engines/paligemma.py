@@ -18,7 +18,7 @@ from docpipe.engines.score_answers import STAVES, score_answers
 from docpipe.errors import DocpipeError
 from docpipe.models import registry
 from docpipe.models.adapters import Adapter, read_adapter
-from docpipe.models.arithmetic import told
+from docpipe.models.arithmetic import steady_threads, told
 from docpipe.models.confidence import measured
 from docpipe.models.digests import whole_digest
 from docpipe.models.load import network_config
@@ -58,9 +58,9 @@ class PaliGemmaEngine:
     kept in docpipe's cache. memory: bytes, as "6G", that this engine may take in one process, by the prediction of
     `models.memory`: larger batches are split, and a checkpoint that cannot keep to it is an error (DP341); strips of
     music are not counted. drafts: "auto" decodes a lone request by a draft (`Request.draft`) and by what it said
-    before (`models.draft`), the answer being the same, where that pays: for int8 layers beyond nano's size. There 4
-    rows take as long as 1; in float32 each row costs, a batch of several requests fills the rows already, and at
-    nano's size a step with a draft costs more than the steps it saves.
+    before (`models.draft`), the answer being the same, for int8 layers alone. There 4 rows take as long as 1, beyond
+    nano's size at least (which "auto" leaves in float32); in float32 each row costs, and a batch of several requests
+    fills the rows already.
     """
 
     name: ClassVar[str] = "paligemma"
@@ -268,27 +268,32 @@ class PaliGemmaEngine:
     def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
         """Answers to jobs of one checkpoint and task. When a batch fails, each is run alone."""
         try:
-            loaded = jobs[0].loaded
-            if jobs[0].arranged == STAVES:
-                return score_answers(jobs, self.name, raw=self.confidence == "raw")
-            pixels = to_pixels([picture(job) for job in jobs])
-            given = pixels, [job.tokens for job in jobs], [job.limit for job in jobs]
-            guides = [job.grammar.guide() for job in jobs if job.grammar]
-            watch = self._watched(jobs[0])
-            if self.candidates > 1 and not watch:
-                found = loaded.decoder.likeliest(*given, self.candidates, guides=guides)
-            else:
-                wanted = getattr(loaded.decoder, "drafts", False) and len(jobs) == 1
-                drafts = [loaded.tokenizer.encode(draft_of(job.request)) for job in jobs] if wanted else []
-                more: dict[str, Any] = {"drafts": drafts} if any(drafts) else {}
-                found = [[answer] for answer in loaded.decoder.decode(*given, guides=guides, watch=watch, **more)]
-            return [self._answer(job, every) for job, every in zip(jobs, found, strict=True)]
+            with steady_threads(jobs[0].loaded.config):
+                return self._computed(jobs)
         except Exception as error:  # an engine's failure is an answer
             if len(jobs) > 1:
                 return [answer for job in jobs for answer in self._answers([job])]
             if not isinstance(error, DocpipeError):
                 error = DocpipeError("DP304", self.name, f"{type(error).__name__}: {error}")
             return [Answer(jobs[0].origin(self.name), error=_item(error, jobs[0].request))]
+
+    def _computed(self, jobs: Sequence[Job]) -> list[Answer]:
+        """Answers to jobs of one checkpoint and task, run as one batch. Raises whatever goes wrong."""
+        loaded = jobs[0].loaded
+        if jobs[0].arranged == STAVES:
+            return score_answers(jobs, self.name, raw=self.confidence == "raw")
+        pixels = to_pixels([picture(job) for job in jobs])
+        given = pixels, [job.tokens for job in jobs], [job.limit for job in jobs]
+        guides = [job.grammar.guide() for job in jobs if job.grammar]
+        watch = self._watched(jobs[0])
+        if self.candidates > 1 and not watch:
+            found = loaded.decoder.likeliest(*given, self.candidates, guides=guides)
+        else:
+            wanted = getattr(loaded.decoder, "drafts", False) and len(jobs) == 1
+            drafts = [loaded.tokenizer.encode(draft_of(job.request)) for job in jobs] if wanted else []
+            more: dict[str, Any] = {"drafts": drafts} if any(drafts) else {}
+            found = [[answer] for answer in loaded.decoder.decode(*given, guides=guides, watch=watch, **more)]
+        return [self._answer(job, every) for job, every in zip(jobs, found, strict=True)]
 
     def _answer(self, job: Job, every: Sequence[Decoded]) -> Answer:
         """The first of the decoded answers, and the others that read differently as its alternatives."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from docpipe.errors import DocpipeError
-from docpipe.models.quantize import MODES, Choice, choose
+from docpipe.models.quantize import Choice, check_mode, choose
 
 if TYPE_CHECKING:
     from docpipe.models.network import NetworkConfig
@@ -18,15 +20,30 @@ def is_small(config: NetworkConfig) -> bool:
     return config.text.width <= MAX_WIDTH and config.text.vocabulary <= MAX_VOCABULARY
 
 
+@contextmanager
+def steady_threads(config: NetworkConfig) -> Iterator[None]:
+    """One thread of PyTorch's while a small network computes: sums then have the same last bits whatever number of
+    workers shares the cores, and more threads would gain nothing. Larger networks take the threads that there are.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if is_small(config):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def choice_for(config: NetworkConfig, mode: str = "auto", dtype: str = "float32", device: str = "cpu") -> Choice:
     """How a checkpoint of this shape is computed.
 
     auto: W8A8 for a network beyond nano's size, on the CPU, where an int8 kernel passes its self-test and no other
-    type than float32 was asked for; else as loaded. A nano network in int8 is slower, and not the same.
+    type than float32 was asked for; else as loaded. A nano network in int8 is slower for one request, and not the same.
     Raises DP313 for a mode that there is not, or that is not to be had on this device or processor.
     """
-    if mode not in MODES:
-        raise DocpipeError("DP313", mode, "modes: " + ", ".join(MODES))
+    check_mode(mode)
     plain = Choice("none", None, None, dtype)
     if mode == "none":
         return plain

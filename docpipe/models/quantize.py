@@ -50,6 +50,12 @@ class Choice:
     why: str
 
 
+def check_mode(mode: str) -> None:
+    """Raises DP313 for a mode that there is not."""
+    if mode not in MODES:
+        raise DocpipeError("DP313", str(mode), "modes: " + ", ".join(MODES))
+
+
 def choose(mode: str = "auto") -> Choice:
     """What a mode means on this processor. Raises DP313 for a mode that there is not or that is not right here.
 
@@ -58,8 +64,7 @@ def choose(mode: str = "auto") -> Choice:
     """
     from docpipe.models.kernels import best_backend
 
-    if mode not in MODES:
-        raise DocpipeError("DP313", str(mode), "modes: " + ", ".join(MODES))
+    check_mode(mode)
     found = features()
     named = ", ".join(found.named) or "no instruction sets known to it"
     if mode == "none":

@@ -21,8 +21,9 @@ from multiprocessing.process import BaseProcess
 
 from docpipe.errors import DocpipeError
 from docpipe.run.pages import failed_page
+from docpipe.run.start import Terms, begin
 from docpipe.run.stopping import StoppedError
-from docpipe.run.worker import Began, Broken, Done, Finished, Job, LookJob, Ready, Result, Terms, serve
+from docpipe.run.worker import Began, Broken, Done, Finished, Job, LookJob, Ready, Result
 
 RECYCLE = 500
 """A worker is replaced after this many pages: native libraries keep memory that no one can ask back."""
@@ -45,7 +46,7 @@ RETRIES = 2
 @dataclass(frozen=True)
 class Limits:
     """What pages may cost. page_seconds: until a page must be done, counted from the worker's last sign of life
-    once it has opened one. memory, cpu_seconds, cache: see `worker.Terms`.
+    once it has opened one. memory, cpu_seconds, terms: see `start.Terms`.
     """
 
     page_seconds: float = 60.0
@@ -94,10 +95,10 @@ class _Task:
 class _Hand:
     """One process, the jobs it was given, and what it has said of them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, terms: Terms) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(theirs, limits.for_worker), daemon=True)
+        self.process: BaseProcess = context.Process(target=begin, args=(theirs, terms), daemon=True)
         with _deaf_to_interrupts():
             self.process.start()
         theirs.close()
@@ -134,8 +135,10 @@ class _Hand:
 class Crew:
     """Up to so many worker processes, and the thread that leads them."""
 
-    def __init__(self, workers: int, limits: Limits, tick: float) -> None:
+    def __init__(self, workers: int, limits: Limits, tick: float, threads: int) -> None:
+        """threads: that each worker computes with."""
         self._count, self._limits, self._tick = workers, limits, tick
+        self._terms = replace(limits.for_worker, threads=threads)
         self.hands: list[_Hand] = []
         self._tickets: list[Ticket] = []
         self._said: queue.SimpleQueue[tuple[Ticket, bool]] = queue.SimpleQueue()
@@ -258,7 +261,7 @@ class Crew:
             free = [hand for hand in free if not hand.tasks]
         best = min(free, key=lambda hand: hand.load, default=None)
         if (best is None or best.tasks) and len(self.hands) < self._count:
-            best = _Hand(self._limits)
+            best = _Hand(self._terms)
             self.hands.append(best)
         return best
 

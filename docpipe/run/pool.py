@@ -20,6 +20,7 @@ from dataclasses import replace
 from docpipe.errors import DocpipeError
 from docpipe.run.crew import Crew, Limits, Ticket, failure
 from docpipe.run.opening import Look, Opening
+from docpipe.run.start import threads_of
 from docpipe.run.stopping import StoppedError
 from docpipe.run.worker import Finished, Job, LookJob
 
@@ -29,9 +30,12 @@ __all__ = ["Limits", "Pool"]
 class Pool:
     """Runs jobs on worker processes, each page watched. A context manager; results come in the order of the jobs."""
 
-    def __init__(self, workers: int, limits: Limits, tick: float = 0.5) -> None:
-        """tick: how often, in seconds, deadlines are looked at while nothing happens."""
+    def __init__(self, workers: int, limits: Limits, tick: float = 0.5, *, sharing: int | None = None) -> None:
+        """tick: how often, in seconds, deadlines are looked at while nothing happens. sharing: workers, those of other
+        pools counted, among which the machine's cores are shared out.
+        """
         self.workers, self._limits, self._tick = max(1, workers), limits, tick
+        self._threads = threads_of(sharing or self.workers)
         self._crew: Crew | None = None
         self._guard, self._closed = threading.Lock(), False
 
@@ -48,7 +52,7 @@ class Pool:
             if self._closed:
                 raise StoppedError
             if self._crew is None:
-                self._crew = Crew(self.workers, self._limits, self._tick)
+                self._crew = Crew(self.workers, self._limits, self._tick, self._threads)
             return self._crew
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ def plan_sources(refs: Sequence[SourceRef], pipeline: Pipeline, settings: PlanSe
     jobs = settings.jobs or (min(4, machine.cores) if machine.here else machine.cores)
     lanes = min(jobs, LANES, usable_cores() if not machine.here else LANES)
     opened = refs if len(refs) <= OPENED else random.Random(settings.seed).sample(list(refs), OPENED)
-    trial_settings = TrialSettings(lanes, settings.pages, settings.formats, settings.limits)
+    trial_settings = TrialSettings(lanes, settings.pages, settings.formats, settings.limits, sharing=jobs)
     with Trial(trial_settings) as trial:
         looked = trial.look(opened)
         if all(one.error is not None and one.error.code == "DP204" for one in looked) and looked:

@@ -132,7 +132,8 @@ class _Actor:
     def __init__(self, work: Work) -> None:
         self.work = work
         work.arrive()
-        self.pool = Pool(1, work.limits)
+        # Ray sets OMP_NUM_THREADS to the processors that an actor asked for, which bounds this share of its node.
+        self.pool = Pool(1, work.limits, sharing=work.workers)
         # multiprocessing runs its program's main file in every child: Ray's, which would load all of Ray there.
         with contextlib.suppress(AttributeError):
             del sys.modules["__main__"].__file__

@@ -59,13 +59,16 @@ class Tried:
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """How pages are tried, as in `batch.BatchSettings`. lanes: worker processes."""
+    """How pages are tried, as in `batch.BatchSettings`. lanes: worker processes. sharing: those of the run that is
+    tried for, among which the machine's cores will be shared out.
+    """
 
     lanes: int = 1
     wanted: str | None = None
     formats: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     deadline: float = DEADLINE
+    sharing: int = 1
 
 
 class Trial:
@@ -73,7 +76,8 @@ class Trial:
 
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
-        self._pools = [Pool(1, settings.limits) for _ in range(max(1, settings.lanes))]
+        lanes = max(1, settings.lanes)
+        self._pools = [Pool(1, settings.limits, sharing=max(lanes, settings.sharing)) for _ in range(lanes)]
         self._threads = ThreadPoolExecutor(ABREAST * len(self._pools), "docpipe-trial")
         self._started: list[float] = [0.0] * len(self._pools)
         self._worker_bytes: list[int] = []

@@ -9,7 +9,7 @@ from docpipe.pipeline import Pipeline
 from docpipe.run.batch import BatchSettings, convert_files
 from docpipe.run.cache import AnswerCache
 from docpipe.run.crew import Limits
-from docpipe.run.worker import Terms
+from docpipe.run.start import Terms
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

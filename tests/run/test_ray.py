@@ -23,6 +23,7 @@ from docpipe.run.batch import BatchSettings, Outcome, convert_files
 from docpipe.run.journal import JOURNAL, Journal
 from docpipe.run.ray import connect
 from docpipe.run.ray_batch import convert_on_ray
+from docpipe.run.start import threads_of
 from docpipe.stages.assemble import assemble
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="the stages look into /proc")
@@ -176,6 +177,15 @@ def test_a_dataset_of_pages_written_as_partitions(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_an_actor_s_worker_has_the_threads_of_the_processors_that_the_actor_asks_for(tmp_path):
+    made = Pipeline.from_toml(pipeline(tmp_path, f'use = "odd_stages:naming_threads"\nnote = "{tmp_path / "note"}"'))
+    assert [row["status"] for row in made.to_ray_dataset(pdf(tmp_path / "a.pdf", 1), jobs=1).take_all()] == ["complete"]
+    told = json.loads((tmp_path / "note").read_text())
+    said = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}  # Ray sets it where nobody has
+    assert told["torch"] == told["new session"] == threads_of(1, said)
+
+
 @pytest.mark.usefixtures("cluster")
 def test_pages_that_end_every_actor_are_done_without_the_cluster(tmp_path):
     source = pdf(tmp_path / "a.pdf", 6)

@@ -11,7 +11,7 @@ import pymupdf
 from PIL import Image
 
 from docpipe.document import Box
-from docpipe.notation.characters import whole_characters
+from docpipe.notation.characters import accented, is_accent, whole_characters
 from docpipe.page import Drawing, PlacedImage, SourcePage, TextLine, TextWord, affordable_dpi
 
 MAX_DRAWINGS = 20_000
@@ -56,23 +56,21 @@ class PdfPage(SourcePage):
         text: list[str] = []
         box: list[float] = []
         head: dict[str, Any] = {}
-        for span in spans:
-            for char in span["chars"]:
-                if char["c"].isspace() or char["c"] == "\u00a0":
-                    if text:
-                        yield self._word(text, box, head)
-                    text, box = [], []
-                    continue
-                x0, y0, x1, y1 = char["bbox"]
-                if not text:
-                    head, box = span, [x0, y0, x1, y1]
-                elif _raised(span) != _raised(head):
-                    # A superscript glued to a word (a footnote mark, an exponent) is a word of its own style.
+        for sign, (x0, y0, x1, y1), span in _signs(spans):
+            if sign.isspace() or sign == "\u00a0":
+                if text:
                     yield self._word(text, box, head)
-                    text, head, box = [], span, [x0, y0, x1, y1]
-                else:
-                    box = [min(box[0], x0), min(box[1], y0), max(box[2], x1), max(box[3], y1)]
-                text.append(char["c"])
+                text, box = [], []
+                continue
+            if not text:
+                head, box = span, [x0, y0, x1, y1]
+            elif _raised(span) != _raised(head):
+                # A superscript glued to a word (a footnote mark, an exponent) is a word of its own style.
+                yield self._word(text, box, head)
+                text, head, box = [], span, [x0, y0, x1, y1]
+            else:
+                box = [min(box[0], x0), min(box[1], y0), max(box[2], x1), max(box[3], y1)]
+            text.append(sign)
         if text:
             yield self._word(text, box, head)
 
@@ -129,6 +127,40 @@ _DINGBATS = ("ZaDb", "ZapfDingbats")
 _DINGBAT_SIGNS = str.maketrans("348lnuH", "\u2713\u2714\u2718\u25cf\u25a0\u25c6\u2605")
 """Form fields draw check marks and the like as letters of this font."""
 _FILLED, _STROKED = 16, 32  # MuPDF's FZ_STEXT_FILLED and FZ_STEXT_STROKED
+
+
+_Sign = tuple[str, tuple[float, float, float, float], dict[str, Any]]
+
+
+def _signs(spans: Iterable[dict[str, Any]]) -> Iterator[_Sign]:
+    """A line's characters, each with its box and span; a letter and an accent printed over each other are one."""
+    held: _Sign | None = None
+    for span in spans:
+        for char in span["chars"]:
+            sign: _Sign = (char["c"], char["bbox"], span)
+            if held is not None:
+                whole = _composed(held, sign)
+                if whole is None:
+                    yield held
+                else:
+                    sign = whole
+            held = sign
+    if held is not None:
+        yield held
+
+
+def _composed(first: _Sign, second: _Sign) -> _Sign | None:
+    if is_accent(first[0]):
+        accent, letter = first, second
+    elif is_accent(second[0]):
+        letter, accent = first, second
+    else:
+        return None
+    (a, b, c, d), (e, f, g, h) = letter[1], accent[1]
+    if min(c, g) - max(a, e) < 0.5 * min(c - a, g - e) or min(d, h) - max(b, f) < 0.3 * min(d - b, h - f):
+        return None
+    whole = accented(letter[0], accent[0])
+    return (whole, letter[1], letter[2]) if whole else None
 
 
 def _raised(span: dict[str, Any]) -> bool:

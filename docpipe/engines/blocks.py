@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from docpipe.document import Box
-from docpipe.engines.fragments import Fragment
+from docpipe.engines.fragments import LEADERS, Fragment
 
 SAME_SIZE = 1.18
 """Sizes within this ratio count as one: a line of capitals or with an inline formula is no new paragraph."""
@@ -128,7 +128,8 @@ def _paragraphs(lines: list[Fragment]) -> list[list[Fragment]]:
     for a, b, step in zip(lines, lines[1:], steps, strict=False):
         size = min(a.size, b.size)
         begins = (
-            step > 1.28 * usual + 0.5
+            bool(LEADERS.search(a.text))
+            or step > 1.28 * usual + 0.5
             or step > 2.4 * size
             or max(a.size, b.size) > SAME_SIZE * size
             or (a.bold != b.bold and min(a.letters, b.letters) > 2 and not CAPTION.match(parts[-1][0].text))

@@ -221,7 +221,7 @@ def fragments(lines: Sequence[TextLine], frame: Frame) -> tuple[list[Fragment], 
             piece.append(pair)
         upright.append(_fragment([w for w, _ in piece], [b for _, b in piece], index, line.block))
     numbers = line_numbers(upright)
-    return _untangled(_joined([p for p in upright if p not in numbers])) + numbers, others
+    return _entries(_untangled(_joined([p for p in upright if p not in numbers]))) + numbers, others
 
 
 def _tight(word: TextWord) -> Box:
@@ -247,6 +247,10 @@ _MARKER = re.compile(
 )
 _TAIL = re.compile(r"^(\.[\s.]*)?(\(?[\dA-Z]{1,4}(\.\d{1,3}[a-z]?)?\)?|[ivxlc]{1,6})$")
 
+PAGE = re.compile(r"\d{1,4}|[ivxlc]{1,7}|[A-Z]-?\d{1,3}")
+LEADERS = re.compile(rf"(\s?[.·…‥]){{4,}}\s*({PAGE.pattern})$")
+"""What leads from an entry of a table of contents to its page: a row of dots, and the page's number."""
+
 
 def _joined(pieces: list[Fragment]) -> list[Fragment]:
     """Pieces on one baseline that are one line: a marker and its item, dot leaders, an equation and its number.
@@ -265,6 +269,24 @@ def _joined(pieces: list[Fragment]) -> list[Fragment]:
         else:
             joined.append(piece)
     return joined
+
+
+def _entries(pieces: list[Fragment]) -> list[Fragment]:
+    """Pieces of a table of contents with the page numbers that no dots lead to (chapters have none) put to their
+    entries: those that end where the numbers of at least three others end.
+    """
+    edges = [p.box.x1 for p in pieces if LEADERS.search(p.text)]
+    if len(edges) < 3:
+        return pieces
+    done = list(pieces)
+    for number in pieces:
+        if not PAGE.fullmatch(number.text) or sum(abs(number.box.x1 - edge) < 3.0 for edge in edges) < 3:
+            continue
+        row = [p for p in done if p is not number and abs(p.box.y1 - number.box.y1) < 0.4 * number.size]
+        if len(row) == 1 and row[0].box.x1 < number.box.x0:
+            whole = replace(row[0], words=row[0].words + number.words, box=row[0].box.union(number.box))
+            done = [whole if p is row[0] else p for p in done if p is not number]
+    return done
 
 
 def _untangled(pieces: list[Fragment]) -> list[Fragment]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from docpipe.document import Box, Kind
 from docpipe.engines.blocks import CAPTION, DASH, NUMBERED, Block
 from docpipe.engines.formulas import is_formula
-from docpipe.engines.fragments import Fragment
+from docpipe.engines.fragments import LEADERS, PAGE, Fragment
 from docpipe.engines.statistics import in_margin, running_form
 from docpipe.sheet import Statistics
 
@@ -96,8 +96,12 @@ def kind_of(block: Block, previous: Block | None, following: Block | None, aroun
     text = block.text.strip()
     if _is_footnote(block, around):
         return "footnote"
-    if block.share("monospace") > 0.85 and (
-        len(block.fragments) > 1 or block.letters > 20 or _is_code(previous) or _is_code(following)
+    if is_entry(block) or (_names_page(block) and any(is_entry(b) or _names_page(b) for b in (previous, following))):
+        return "list_item"
+    if (
+        block.share("monospace") > 0.85
+        and not block.fragments[0].bulleted
+        and (len(block.fragments) > 1 or block.letters > 20 or _is_code(previous) or _is_code(following))
     ):
         return "code"
     if is_caption(block, around):
@@ -111,6 +115,19 @@ def kind_of(block: Block, previous: Block | None, following: Block | None, aroun
     if _is_item(block) and (_is_item(previous) or _is_item(following) or NUMBERED.match(text) is None):
         return "list_item"
     return "paragraph" if any(c.isalpha() for c in text) or block.letters > 3 else "other"
+
+
+def is_entry(block: Block | None) -> bool:
+    """Whether a block is an entry of a table of contents or of an index: a row of dots leads to a page's number."""
+    return block is not None and bool(LEADERS.search(block.text.rstrip()))
+
+
+def _names_page(block: Block | None) -> bool:
+    """Whether a line ends with a number that a wide blank sets apart, as entries of the first rank do without dots."""
+    if block is None or block.letters > 180 or len(block.fragments[-1].words) < 2:
+        return False
+    last, number = block.fragments[-1].words[-2:]
+    return bool(PAGE.fullmatch(number.text)) and number.box.x0 - last.box.x1 > 1.5 * block.size
 
 
 def is_caption(block: Block, around: Surroundings) -> bool:
@@ -212,7 +229,7 @@ def _is_item(block: Block | None) -> bool:
 
 
 def _is_code(block: Block | None) -> bool:
-    return block is not None and block.share("monospace") > 0.85
+    return block is not None and block.share("monospace") > 0.85 and not block.fragments[0].bulleted
 
 
 def _distance(a: Box, b: Box) -> float:

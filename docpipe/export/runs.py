@@ -14,6 +14,9 @@ _UNSHOWN = re.compile(
 """Control characters, soft hyphens, byte order marks and tag characters: nothing a reader sees, and terminals,
 XML and prompts may choke on them."""
 
+_LEADERS = re.compile(r"(\s?[.·]){6,}\s?")
+"""Rows of dots that lead the eye to a page number: nothing to read, and half of a table of contents."""
+
 _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 
 HIGHLIGHTS = frozenset(("bold", "italic", "monospace"))
@@ -49,7 +52,14 @@ def text_of(runs: Iterable[Run]) -> str:
 
 
 def runs_of(content: TextContent, keep_lines: bool = False) -> list[Run]:
-    """A text as runs: its words' styles laid over its canonical string, which alone decides what is said."""
+    """A text as runs: its words' styles laid over its canonical string, which alone decides what is said. Rows of dots
+    that lead to a page number are shown as three, unless lines are kept.
+    """
+    runs = _styled(content, keep_lines)
+    return runs if keep_lines else [replace(run, text=_LEADERS.sub(" … ", run.text)) for run in runs]
+
+
+def _styled(content: TextContent, keep_lines: bool) -> list[Run]:
     # A soft hyphen at the very end parts a word that goes on elsewhere.
     whole = content.text.rstrip()
     whole = whole[:-1] + "-" if whole.endswith("\u00ad") else content.text

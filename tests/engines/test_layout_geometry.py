@@ -59,6 +59,36 @@ def test_nested_lists_have_levels_and_keep_their_hanging_lines():
     assert all(item.box.height > 20 for item in items)
 
 
+def test_entries_of_a_table_of_contents_are_items_of_a_list_and_no_headings():
+    def draw(page):
+        page.insert_text((50, 80), "Contents", fontsize=14, fontname="hebo")
+        y = 110
+        for left, text, dots, number in (
+            (50, "1 Introduction", 0, "1"), (70, "1.1 Foxes", 40, "2"), (70, "1.2 Dogs", 40, "4"),
+            (50, "2 Methods", 0, "7"), (70, "2.1 Walks", 40, "7"), (50, "Index", 0, "9"),
+        ):  # fmt: skip
+            bold = "helv" if dots else "hebo"
+            page.insert_text((left, y), text + " ." * dots, fontsize=10, fontname=bold)
+            page.insert_text((500, y), number, fontsize=10, fontname=bold)
+            y += 18 if dots else 14
+        prose(page, 50, y + 30, 480, 6)
+
+    regions = layout(draw)
+    assert kinds(regions) == ["title", *["list_item"] * 6, "paragraph"]
+    assert [r.level for r in regions if r.kind == "list_item"] == [1, 2, 2, 1, 2, 1]
+
+
+def test_a_list_of_names_in_typewriter_letters_is_a_list_and_no_code():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 4) + 10
+        for name in ("INTEGER;", "BOOLEAN;", "OBJECT IDENTIFIER;"):
+            page.insert_text((60, y), "\x95", fontsize=10, fontname="helv")
+            page.insert_text((74, y), name, fontsize=10, fontname="cour")
+            y += 16
+
+    assert kinds(layout(draw)) == ["paragraph", *["list_item"] * 3]
+
+
 def test_running_heads_and_page_numbers_are_told_by_recurring():
     def page_of(number):
         def draw(page):

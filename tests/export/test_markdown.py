@@ -150,3 +150,9 @@ def test_a_cell_of_a_table_with_spans_is_text() -> None:
 def test_plain_text_is_left_plain() -> None:
     said = "Costs $5 & more: a_b, x-y, 3.5 (see p. 7); it's 50% – done!"
     assert escaped(said) == said
+
+
+def test_dots_that_lead_to_a_page_number_are_shown_as_three() -> None:
+    item = handmade.region("list_item", "2.1 Naming " + ". " * 40 + "3", level=1)
+    assert markdown(handmade.of(item)) == "- 2.1 Naming … 3\n"
+    assert markdown(handmade.of(handmade.region("paragraph", "And so on..."))) == "And so on...\n"

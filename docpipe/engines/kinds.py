@@ -264,14 +264,26 @@ def _heading_sizes(around: Surroundings) -> list[float]:
 
 
 def list_levels(items: Sequence[Block]) -> list[int]:
-    """The nesting of list items that follow one another: 1 for the outermost, by how far each is indented."""
+    """The nesting of list items that follow one another: 1 for the outermost, by how far each is indented.
+
+    Where a list goes on at the top of the next column, that column's outermost items stand where the first one's do.
+    """
     levels: list[int] = []
     stack: list[float] = []
-    for item in items:
-        left = item.fragments[0].box.x0
+    for item, left in zip(items, _indents(items), strict=True):
         while stack and left < stack[-1] - 0.5 * item.size:
             stack.pop()
         if not stack or left > stack[-1] + 0.5 * item.size:
             stack.append(left)
         levels.append(min(6, len(stack)))
     return levels
+
+
+def _indents(items: Sequence[Block]) -> list[float]:
+    """How far each item is indented in its own column of the list."""
+    columns: list[list[float]] = []
+    for i, item in enumerate(items):
+        if not i or item.box.y1 < items[i - 1].box.y0:
+            columns.append([])
+        columns[-1].append(item.fragments[0].box.x0)
+    return [left - min(column) for column in columns for left in column]

@@ -78,6 +78,17 @@ def test_entries_of_a_table_of_contents_are_items_of_a_list_and_no_headings():
     assert [r.level for r in regions if r.kind == "list_item"] == [1, 2, 2, 1, 2, 1]
 
 
+def test_a_list_that_goes_on_in_the_next_column_is_no_deeper_there():
+    def draw(page):
+        for left in (50, 320):
+            for row in range(12):
+                inner = 14 if row in (3, 4, 8) else 0
+                page.insert_text((left + inner, 80 + 16 * row), f"\x95 an item of some words {row}", fontsize=10)
+
+    levels = [r.level for r in layout(draw) if r.kind == "list_item"]
+    assert levels == 2 * [1, 1, 1, 2, 2, 1, 1, 1, 2, 1, 1, 1]
+
+
 def test_a_list_of_names_in_typewriter_letters_is_a_list_and_no_code():
     def draw(page):
         y = prose(page, 50, 80, 480, 4) + 10

@@ -66,6 +66,7 @@ CATALOGUE: dict[str, Entry] = {
     "DP404": Entry("another run is writing into this folder", "wait for it or give another folder", "user"),
     "DP405": Entry("the journal is damaged or of another version", "run `docpipe convert` again", "machine"),
     "DP406": Entry("no run to go on with in this folder", "give the folder that `docpipe convert` wrote into", "user"),
+    "DP414": Entry("an export could not be made", "the document is whole; report it with the file", "docpipe"),
     "DP420": Entry("the port cannot be listened on", "name another one with --port", "user"),
     "DP421": Entry("others could use this server", "set DOCPIPE_TOKEN, or listen on 127.0.0.1", "user"),
     "DP422": Entry("the document took longer than the server allows", "ask for fewer pages", "machine"),

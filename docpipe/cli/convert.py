@@ -181,7 +181,7 @@ def report(outcomes: Sequence[Outcome], refused: Sequence[str], quiet: bool, as_
         for outcome in outcomes:
             if outcome.note and not quiet:
                 print(f"{outcome.source}: {outcome.note}", file=sys.stderr)
-            for line in outcome.page_errors:
+            for line in (*outcome.page_errors, *outcome.export_errors):
                 print(line, file=sys.stderr)
         if not quiet and any(o.error is None for o in outcomes):
             print_summary(outcomes)
@@ -281,6 +281,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "regions": dict(outcome.kinds),
         "verdicts": dict(outcome.verdicts),
         "page_errors": outcome.page_errors,
+        "export_errors": outcome.export_errors,
         "known": outcome.known,
         "note": outcome.note,
         "seconds": round(outcome.seconds, 3),

@@ -25,7 +25,8 @@ from docpipe.notation.characters import whole_characters
 from docpipe.pipeline import Pipeline
 from docpipe.run.crew import Limits
 from docpipe.run.events import Closed, Opened, PageDone, Watcher, nobody
-from docpipe.run.folder import clear, clear_leftovers, folder_names, write_formats, write_run
+from docpipe.run.exports import Writing, write_formats
+from docpipe.run.folder import clear, clear_leftovers, folder_names, write_run
 from docpipe.run.journal import JOURNAL, Entry, Journal, set_aside
 from docpipe.run.lock import FolderLock
 from docpipe.run.opening import Opening
@@ -72,7 +73,8 @@ class BatchSettings:
 class Outcome:
     """What came of one source: its folder and status, or the error that let nothing come of it.
 
-    known: it was finished by an earlier run. note: what was done with an earlier run's work, where there was any.
+    export_errors: why exports are missing. known: it was finished by an earlier run. note: what was done with an
+    earlier run's work, where there was any.
     """
 
     source: Place
@@ -84,13 +86,14 @@ class Outcome:
     kinds: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     page_errors: list[str] = field(default_factory=list)
+    export_errors: list[str] = field(default_factory=list)
     known: bool = False
     note: str | None = None
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing: every page that was wanted has been read."""
-        return self.status == "complete"
+        """Whether nothing is missing: every page that was wanted has been read, every export made."""
+        return self.status == "complete" and not self.export_errors
 
     def count(self, page: Page) -> None:
         """Take a finished page into the account."""
@@ -264,10 +267,16 @@ class Batch:
             self.watch(PageDone(name, page))
 
         self.watch(Opened(name, run.page_count))
-        files = write_run(run, outcome.folder, formats=settings.formats, options=settings.options, watch=count)
-        outcome.status = run.status
+        written = write_run(
+            run, outcome.folder, formats=settings.formats, options=settings.options, watch=count, write=self._write
+        )
+        outcome.status, outcome.export_errors = run.status, written.errors
         outcome.seconds = time.monotonic() - began
-        self.journal.finish(key, outcome.account, settings.formats, files)
+        self.journal.finish(key, outcome.account, written.formats, written.files)
+
+    def _write(self, what: Writing) -> list[str]:
+        """Make an export: in a worker, where the pages were worked on in one."""
+        return self.pool.write(what) if self.pipeline.file is not None else what.run()
 
     def begin(self, outcome: Outcome, before: Entry, wanted: Entry, opening: Opening) -> None:
         """Work on a document begins anew: say why, take away what an earlier run left of it, and keep its pages."""
@@ -302,8 +311,9 @@ class Batch:
         outcome.note = "finished already"
         missing = [name for name in self.settings.formats if name not in before.formats]
         if missing:
-            written = write_formats(outcome.folder / DOCUMENT, missing, ref)
-            formats, files = [*before.formats, *missing], list(dict.fromkeys((*before.files, *written)))
+            written = write_formats(outcome.folder / DOCUMENT, missing, ref, self._write)
+            outcome.export_errors = written.errors
+            formats, files = [*before.formats, *written.formats], list(dict.fromkeys((*before.files, *written.files)))
             self.journal.finish(outcome.folder.name, before.outcome, formats, files)
 
 

@@ -20,10 +20,11 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 from docpipe.errors import DocpipeError
+from docpipe.run.opening import Look
 from docpipe.run.pages import failed_page
 from docpipe.run.start import Terms, begin
 from docpipe.run.stopping import StoppedError
-from docpipe.run.worker import Began, Broken, Done, Finished, Job, LookJob, Ready, Result
+from docpipe.run.worker import Began, Broken, Done, Errand, Finished, Job, Ready, Result
 
 RECYCLE = 500
 """A worker is replaced after this many pages: native libraries keep memory that no one can ask back."""
@@ -64,6 +65,13 @@ class Limits:
         return replace(self.terms, memory=self.memory, cpu_seconds=cpu)
 
 
+@dataclass(frozen=True)
+class Lost:
+    """An errand that took its worker with it, and how."""
+
+    error: DocpipeError
+
+
 class Ticket:
     """A document's jobs, and the queue for what comes of them. at_work: whether a worker has a page of it open.
 
@@ -71,8 +79,8 @@ class Ticket:
     that has not come.
     """
 
-    def __init__(self, jobs: Sequence[Job] | Sequence[LookJob]) -> None:
-        self.jobs: deque[Job | LookJob] = deque(jobs)
+    def __init__(self, jobs: Sequence[Job] | Sequence[Errand]) -> None:
+        self.jobs: deque[Job | Errand] = deque(jobs)
         self.arrived: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.at_work = self.hungry = False
         self.given = self.taken = 0
@@ -88,7 +96,7 @@ class _Task:
     """A job at a worker. left: its pages that are not finished."""
 
     ticket: Ticket
-    job: Job | LookJob
+    job: Job | Errand
     left: list[int]
 
 
@@ -120,7 +128,9 @@ class _Hand:
         """How long it may be silent: a page's time, half of it for a look, or what its start may take."""
         if not self.open:
             return page_seconds + START_SECONDS
-        return page_seconds / 2 if self.open[-1][1] == 0 else page_seconds
+        task = self.tasks.get(self.open[-1][0])
+        looks = task is not None and isinstance(task.job, Errand) and isinstance(task.job.task, Look)
+        return page_seconds / 2 if looks else page_seconds
 
     def end(self) -> None:
         """End the process, and the programs that it has started."""
@@ -229,15 +239,15 @@ class Crew:
         """Put the jobs of a process that is no more back at the front."""
         for task in reversed(hand.tasks.values()):
             if task.ticket in self._tickets:
-                job = task.job if isinstance(task.job, LookJob) else replace(task.job, numbers=tuple(task.left))
+                job = task.job if isinstance(task.job, Errand) else replace(task.job, numbers=tuple(task.left))
                 task.ticket.jobs.appendleft(job)
 
     def _assign(self) -> None:
-        """Give work to whoever has too little, looks first, then documents in the order in which they came."""
+        """Give work to whoever has too little, errands first, then documents in the order in which they came."""
         while True:
             waiting = [ticket for ticket in self._tickets if ticket.jobs]
-            looks = [ticket for ticket in waiting if isinstance(ticket.jobs[0], LookJob)]
-            ticket = next((t for t in (*looks, *waiting) if self._may(t)), None)
+            errands = [ticket for ticket in waiting if isinstance(ticket.jobs[0], Errand)]
+            ticket = next((t for t in (*errands, *waiting) if self._may(t)), None)
             hand = self._hand_for(ticket.jobs[0]) if ticket is not None else None
             if ticket is None or hand is None:
                 return
@@ -250,12 +260,12 @@ class Crew:
 
     def _may(self, ticket: Ticket) -> bool:
         """Whether more of a document's pages may be worked on: not when too many wait to be taken already."""
-        if isinstance(ticket.jobs[0], LookJob) or sum(t.given - t.taken for t in self._tickets) < AHEAD:
+        if isinstance(ticket.jobs[0], Errand) or sum(t.given - t.taken for t in self._tickets) < AHEAD:
             return True
         # A document that waits gets its next pages all the same: those that are held may be others', or come after.
         return ticket.hungry and not any(task.ticket is ticket for hand in self.hands for task in hand.tasks.values())
 
-    def _hand_for(self, job: Job | LookJob) -> _Hand | None:
+    def _hand_for(self, job: Job | Errand) -> _Hand | None:
         free = [h for h in self.hands if not h.is_reserved and h.pages + h.load < RECYCLE and h.load < PREFETCH]
         if job.alone:
             free = [hand for hand in free if not hand.tasks]
@@ -324,7 +334,7 @@ class Crew:
         task = hand.tasks.pop(last.id)
         hand.open = [one for one in hand.open if one[0] != last.id]
         for number in task.left:
-            where = f"{task.job.ref.name} page {number}" if isinstance(task.job, Job) else task.job.at.ref.name
+            where = f"{task.job.ref.name} page {number}" if isinstance(task.job, Job) else task.job.ref.name
             task.ticket.give(failure(number, last.error or DocpipeError("DP505", where, "it gave no page")))
         if not hand.tasks and hand.pages + PREFETCH >= RECYCLE:
             self.hands.remove(hand)
@@ -339,8 +349,8 @@ class Crew:
         for id_, task in reversed(list(hand.tasks.items())):
             if task.ticket not in self._tickets:
                 continue
-            if isinstance(task.job, LookJob):
-                self._look_lost(task, guilty == (id_, 0))
+            if isinstance(task.job, Errand):
+                self._errand_lost(task, why(task.job.ref.name) if guilty == (id_, 0) else None)
                 continue
             open_ = [n for n in task.left if (id_, n) in suspects]
             others = tuple(n for n in task.left if n not in open_)
@@ -352,10 +362,11 @@ class Crew:
             for number in reversed(open_):
                 task.ticket.jobs.appendleft(replace(task.job, numbers=(number,), alone=True))
 
-    def _look_lost(self, task: _Task, guilty: bool) -> None:
-        if guilty:
+    def _errand_lost(self, task: _Task, error: DocpipeError | None) -> None:
+        """error: what it did to its worker; None where it may have been another job that did it."""
+        if error is not None:
             self._tickets.remove(task.ticket)
-            task.ticket.arrived.put(None)
+            task.ticket.arrived.put(Lost(error))
         else:
             task.ticket.jobs.appendleft(replace(task.job, alone=True))
 

@@ -11,18 +11,16 @@ import os
 import pickle
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from docpipe.document import Page
-from docpipe.export import export
 from docpipe.export.atomic import sync_folder, unwritable
-from docpipe.export.json import DOCUMENT, MANIFEST, DocumentWriter, StoredDocument, write_manifest
+from docpipe.export.json import DOCUMENT, MANIFEST, DocumentWriter, write_manifest
 from docpipe.notation.characters import whole_characters
+from docpipe.run.exports import Write, Writing, Written, write_formats
 from docpipe.run.runner import DocumentRun
-from docpipe.source import SourceRef
 from docpipe.stages.structure import with_ranks
 from docpipe.urls import Place
 
@@ -49,15 +47,16 @@ def write_run(
     run: DocumentRun,
     folder: Path,
     *,
-    formats: Iterable[str] = (),
+    formats: Sequence[str] = (),
     options: dict[str, Any] | None = None,
     watch: Callable[[Page], None] = lambda _: None,
-) -> list[str]:
+    write: Write = Writing.run,
+) -> Written:
     """Work through a document's pages and write its folder: document.json comes last, when all else is there.
 
-    formats: exports beside document.json. Returns the names of the files written, relative to the folder. Pages wait in
-    an unnamed temporary file until the document's heading levels are known. Raises DP401 when the folder cannot be
-    written, DP402 when a page does not meet the schema even as a failed one.
+    formats: exports beside document.json, each made by `write`. Pages wait in an unnamed temporary file until the
+    document's heading levels are known. Raises DP401 when the folder cannot be written, DP402 when a page does not meet
+    the schema.
     """
     staged = folder / STAGED
     with DocumentWriter(staged, run.info) as writer, tempfile.TemporaryFile() as waiting:
@@ -70,24 +69,12 @@ def write_run(
             writer.append(with_ranks(pickle.load(waiting), ranks))
         writer.finish(run.status, run.errors, run.metadata)
     write_manifest(run.manifest(options or {}), folder / MANIFEST)
-    written = write_formats(staged, formats, run.ref)
+    written = write_formats(staged, formats, run.ref, write)
     with unwritable(folder):
         os.replace(staged, folder / DOCUMENT)
         sync_folder(folder)
-    return [DOCUMENT, MANIFEST, *written]
-
-
-_ONE_AT_A_TIME = threading.Lock()
-"""Exports look at the source's pages, and MuPDF must not be called from two threads at once."""
-
-
-def write_formats(document: Path, formats: Iterable[str], source: SourceRef) -> list[str]:
-    """Write exports of a document that lies in its folder; the names of the files, relative to it. Raises DP401."""
-    folder, stored, paths = document.parent, StoredDocument(document), []
-    for name in formats:
-        with _ONE_AT_A_TIME:
-            paths += export(stored, name, folder, source=source)
-    return list(dict.fromkeys(path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)))
+    written.files[:0] = [DOCUMENT, MANIFEST]
+    return written
 
 
 def clear(folder: Path, names: Iterable[str]) -> None:

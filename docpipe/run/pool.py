@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from docpipe.errors import DocpipeError
-from docpipe.run.crew import Crew, Limits, Ticket, failure
+from docpipe.run.crew import Crew, Limits, Lost, Ticket, failure
+from docpipe.run.exports import Writing
 from docpipe.run.opening import Look, Opening
 from docpipe.run.start import threads_of
 from docpipe.run.stopping import StoppedError
-from docpipe.run.worker import Finished, Job, LookJob
+from docpipe.run.worker import Errand, Finished, Job
 
 __all__ = ["Limits", "Pool"]
 
@@ -68,14 +69,31 @@ class Pool:
         A file that a parser cannot be led through in time is opened once more without looking at its pages.
         """
         for attempt in (at, replace(at, sampled=0)):
-            ticket = Ticket([LookJob(attempt)])
-            self.crew.submit(ticket)
-            answer = ticket.arrived.get()
+            answer = self._done(Errand(attempt))
             if isinstance(answer, Opening):
                 return answer
-            if isinstance(answer, StoppedError | DocpipeError):
-                raise answer
         raise DocpipeError("DP103", at.ref.name, "opening it crashed the parser or took too long")
+
+    def write(self, what: Writing) -> list[str]:
+        """Make one export of a finished document in a worker; the names of its files. Raises DP401, DP414 when making
+        it crashed the worker or took too long, and what the format raises.
+        """
+        answer = self._done(Errand(what))
+        if isinstance(answer, Lost):
+            raise DocpipeError(
+                "DP414", f"{what.source.name} as {what.form}", f"{answer.error.code}: {answer.error.entry.what}"
+            )
+        assert isinstance(answer, list)
+        return answer
+
+    def _done(self, errand: Errand) -> object:
+        """What comes of an errand. Raises StoppedError, and a DocpipeError that came of it."""
+        ticket = Ticket([errand])
+        self.crew.submit(ticket)
+        answer = ticket.arrived.get()
+        if isinstance(answer, StoppedError | DocpipeError):
+            raise answer
+        return answer
 
     def run(
         self,

@@ -224,8 +224,9 @@ class _Round:
 
         with tempfile.TemporaryDirectory(prefix="docpipe-plan-") as place:
             folder = Path(place)
-            files = write_run(run, folder, formats=settings.formats, watch=take)
-            size = sum((folder / name).stat().st_size for name in files)
+            pool = self.trial._pools[lane]
+            written = write_run(run, folder, formats=settings.formats, watch=take, write=pool.write)
+            size = sum((folder / name).stat().st_size for name in written.files)
         seconds = {trace.number: trace.seconds for trace in run.manifest({}).pages}
         with self._guard:
             self.openings += 1

@@ -23,6 +23,7 @@ from docpipe.document import Page
 from docpipe.errors import DocpipeError
 from docpipe.pipeline import Pipeline, composed
 from docpipe.pipeline_file import PipelineFile
+from docpipe.run.exports import Writing
 from docpipe.run.opening import Look, look
 from docpipe.run.pages import failed_page, sheets_of
 from docpipe.run.start import Terms
@@ -44,12 +45,16 @@ class Job:
 
 
 @dataclass(frozen=True)
-class LookJob:
-    """A document to be looked at."""
+class Errand:
+    """Something else to be done with a document: the first look at it, an export of it."""
 
-    at: Look
+    task: Look | Writing
     id: int = 0
     alone: bool = False
+
+    @property
+    def ref(self) -> SourceRef:
+        return self.task.ref if isinstance(self.task, Look) else self.task.source
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,15 @@ class Ready:
 
 @dataclass(frozen=True)
 class Began:
-    """The worker is about to open this page of a job (0: to take a look): should it die, the page is a suspect."""
+    """The worker is about to open this page of a job (0: to go on an errand): should it die, the page is a suspect."""
 
     number: int
     id: int = 0
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The worker is at an errand, and comes on."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a job's page, or of a look."""
+    """What came of a job's page, or of an errand."""
 
     id: int
     made: object
@@ -123,7 +133,7 @@ def serve(connection: Connection, terms: Terms) -> None:
 class _Worker:
     connection: Connection
     terms: Terms
-    waiting: deque[Job | LookJob] = field(default_factory=deque)
+    waiting: deque[Job | Errand] = field(default_factory=deque)
     left: dict[int, set[int]] = field(default_factory=dict)  # by job: pages of the stream that are not finished
     jobs: dict[tuple[SourceRef, int], list[int]] = field(default_factory=dict)  # the jobs that want a page
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
@@ -132,17 +142,19 @@ class _Worker:
         """Work until the pipe closes. Raises EOFError or OSError then."""
         while True:
             job = self.waiting.popleft() if self.waiting else self.connection.recv()
-            if isinstance(job, LookJob):
-                self._look(job)
+            if isinstance(job, Errand):
+                self._errand(job)
             else:
                 self._stream(job)
 
-    def _look(self, job: LookJob) -> None:
+    def _errand(self, job: Errand) -> None:
         self._begin(Began(0, job.id))
         try:
-            made: object = look(job.at)
+            made: object = look(job.task) if isinstance(job.task, Look) else job.task.run(self._alive)
         except DocpipeError as error:
             made = error
+        except Exception as error:
+            made = _coded(error, job.ref.name)
         self.connection.send(Result(job.id, made))
         self.connection.send(Done(job.id))
 
@@ -189,9 +201,9 @@ class _Worker:
             self.waiting.append(self.connection.recv())
         while self.waiting:
             found = self.waiting[0]
-            if isinstance(found, LookJob):
+            if isinstance(found, Errand):
                 self.waiting.popleft()
-                self._look(found)
+                self._errand(found)
             elif job.alone or found.alone or found.file != job.file:
                 return None
             else:
@@ -202,10 +214,13 @@ class _Worker:
     def _begin_page(self, id_: int, number: int) -> None:
         self._begin(Began(number, id_))
 
-    def _begin(self, began: Began) -> None:
+    def _begin(self, began: Began | Alive) -> None:
         if self.terms.cpu_seconds is not None:
             limit_cpu(self.terms.cpu_seconds)
         self.connection.send(began)
+
+    def _alive(self) -> None:
+        self._begin(Alive())
 
     def _finished(self, sheet: Sheet) -> None:
         number = sheet.page.number

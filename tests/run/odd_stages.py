@@ -7,10 +7,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 from docpipe.document import Origin, Reading, Region, TextContent
+from docpipe.export import FORMATS
+from docpipe.export.json import Pages
 from docpipe.sheet import Sheet
 from docpipe.stages.base import Stage, per_page
 
@@ -71,6 +75,22 @@ def unwritable(*, pages: list[int]) -> Stage:
         return sheet.with_regions([region.model_copy(update={"reading": reading})])
 
     return per_page("unwritable", work)
+
+
+def exporting_badly(*, form: str, hangs: bool = False) -> Stage:
+    """Make an export of this process crash, or never end: as a native library may, once the pages are read."""
+
+    def write(document: Pages, *_: object) -> list[Path]:
+        for _ in document.pages:
+            while hangs:
+                time.sleep(60)
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return []
+
+    sys.modules["docpipe.export.odd"] = odd = ModuleType("docpipe.export.odd")
+    odd.write = write  # type: ignore[attr-defined]
+    FORMATS[form] = "odd"
+    return per_page("exporting_badly", lambda sheet: sheet)
 
 
 def windowed(*, size: int = 4) -> Stage:

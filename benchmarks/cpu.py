@@ -29,7 +29,7 @@ import torch
 from docpipe.models.calibrate import fidelity, inputs_of, layer_errors, treatment_of
 from docpipe.models.cpu import features
 from docpipe.models.decode import generate, prefill
-from docpipe.models.draft import Tally, generate_with_draft
+from docpipe.models.draft import generate_with_draft
 from docpipe.models.memory import published_config
 from docpipe.models.network import Network, NetworkConfig
 from docpipe.models.quantize import Choice, choose, load, quantize
@@ -167,12 +167,13 @@ def drafted(network: Network, tokens: int) -> dict[str, float]:
     plain = min(seconds(lambda: generate(network, pixels, [PROMPT], tokens, eos=-1))[0] for _ in range(2))
     found["none"] = tokens / (plain - before)
     for name, draft in (("80 %", wrong), ("right", right.tokens)):
-        tally = Tally()
-        took, said = seconds(
-            lambda draft=draft, tally=tally: generate_with_draft(  # type: ignore[misc]
-                network, pixels, PROMPT, tokens, draft, eos=-1, lookup=False, sure=0.0, tally=tally
-            )
-        )
+        runs = [
+            seconds(lambda draft=draft: generate_with_draft(  # type: ignore[misc]
+                network, pixels, PROMPT, tokens, draft, eos=-1, lookup=False, sure=0.0
+            ))
+            for _ in range(3)  # the first meets numbers of rows that were never computed
+        ]  # fmt: skip
+        took, said = min(runs, key=lambda run: run[0])
         found[name] = tokens / (took - before)
         found[f"same at {name}"] = sum(a == b for a, b in zip(said.tokens, right.tokens, strict=True)) / tokens
     return {name: round(rate, 2) for name, rate in found.items()} | {

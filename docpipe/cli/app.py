@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -61,8 +60,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print docpipe'
 
 def default_jobs() -> int:
     """One worker a usable core, at most four: each holds its own models."""
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        usable = os.cpu_count() or 1
-    return min(4, usable)
+    from docpipe.models.cpu import usable_cores
+
+    return min(4, usable_cores())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.errors import DocpipeError
-from docpipe.models.quantize import Choice, Treatment, choose, linear_names, load, make_linear, save
+from docpipe.models.quantize import Choice, Treatment, choose, linear_names, load, reduced, remade, save
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +105,7 @@ def layer_errors(network: Network, inputs: dict[str, Tensor], choice: Choice) ->
 
             def error(treatment: Treatment, name: str = name, weight: Tensor = weight, bias: Tensor | None = bias,
                       x: Tensor = x, right: Tensor = right) -> float:  # fmt: skip
-                layer, _ = make_linear(name, weight, bias, choice, treatment)
+                layer = remade(reduced(name, weight, bias, choice, treatment), choice)
                 return float((layer(x) - right).norm() / right.norm().clamp_min(1e-12))
 
             plain, parted = error(Treatment()), float("nan")

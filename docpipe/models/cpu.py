@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from dataclasses import dataclass
@@ -42,12 +43,40 @@ def features() -> Features:
     )
 
 
-def physical_cores() -> int:
-    """Cores that this process may use, each counted once whatever its threads."""
+def usable_cores() -> int:
+    """Processors, threads of cores counted, that this process may keep busy: those of its affinity, and no more than
+    the time that its container is allowed, where it is in one.
+    """
+    count = len(_affinity() or ()) or os.cpu_count() or 1
+    allowed = quota()
+    return count if allowed is None else max(1, min(count, math.ceil(allowed)))
+
+
+def quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors' worth of time that the control group of this process may use; None without such a limit.
+
+    A container is given its share so, and sees all processors of its host. Control groups of version 2 say it in
+    cpu.max, those of version 1 in cpu.cfs_quota_us (Linux, Documentation/admin-guide/cgroup-v2.rst).
+    """
     try:
-        usable = os.sched_getaffinity(0)
-    except AttributeError:
-        return os.cpu_count() or 1
+        if (groups / "cpu.max").is_file():
+            time, period = (groups / "cpu.max").read_text().split()
+        else:
+            time, period = ((groups / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(time) / int(period) if int(time) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):  # "max", or no such file
+        return None
+
+
+def _affinity() -> set[int] | None:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
+def physical_cores() -> int:
+    """Cores that this process may keep busy, each counted once whatever its threads."""
+    usable = _affinity()
+    if usable is None:
+        return usable_cores()
     seen = set()
     for cpu in usable:
         place = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
@@ -55,4 +84,4 @@ def physical_cores() -> int:
             seen.add(((place / "physical_package_id").read_text(), (place / "core_id").read_text()))
         except OSError:
             seen.add(("", str(cpu)))
-    return max(1, len(seen))
+    return max(1, min(len(seen), usable_cores()))

@@ -36,10 +36,11 @@ class Packed(Protocol):
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     """A weight [out, in] of any float type as int8 in [-127, 127] and its scales, float32 [out]."""
-    scale = weight.abs().amax(1).float().div_(127).clamp_min_(1e-12)
+    scale = torch.empty(len(weight))
     made = torch.empty(weight.shape, dtype=torch.int8)
     for first in range(0, len(weight), ROWS_AT_ONCE):  # an embedding in float32 would be 2.4 GB
         rows = slice(first, first + ROWS_AT_ONCE)
+        scale[rows] = weight[rows].abs().amax(1).float().div_(127).clamp_min_(1e-12)
         made[rows] = (weight[rows].float() / scale[rows, None]).round_().to(torch.int8)
     return made, scale
 

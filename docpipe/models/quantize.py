@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -93,10 +94,10 @@ class Treatment:
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def make_linear(
+def reduced(
     name: str, weight: Tensor, bias: Tensor | None, choice: Choice, treatment: Treatment | None = None
-) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The layer that stands for a linear one of this mode, and the tensors that it can be made of again."""
+) -> dict[str, Tensor]:
+    """What is kept of a linear layer in this mode: what `remade` makes a layer of."""
     import torch
 
     from docpipe.models.kernels import quantize_rows
@@ -114,11 +115,11 @@ def make_linear(
         kept |= {"int8": quantized, "scale": scale}
     if bias is not None:
         kept["bias"] = bias.float().clone()
-    return remade(kept, choice), kept
+    return kept
 
 
 def remade(kept: Mapping[str, Tensor], choice: Choice) -> nn.Module:
-    """The layer made of the tensors that `make_linear` gave."""
+    """The layer made of the tensors that `reduced` gave."""
     from docpipe.models.kernels import Int8Linear, PackedLinear, WeightOnlyLinear
 
     if "weight" in kept:
@@ -147,9 +148,9 @@ def quantize(network: Network, choice: Choice, treatment: Treatment | None = Non
         return network
     for name in linear_names(network):
         linear: Any = network.get_submodule(name)
-        put_module(network, name, make_linear(name, linear.weight, linear.bias, choice, treatment)[0])
+        put_module(network, name, remade(reduced(name, linear.weight, linear.bias, choice, treatment), choice))
     head = network.words if network.head is None else network.head
-    network.unembed = make_linear("unembed", head.to(torch.bfloat16), None, choice, treatment)[0]
+    network.unembed = remade(reduced("unembed", head.to(torch.bfloat16), None, choice, treatment), choice)
     network.head = None
     set_parameter(network, WORDS, network.words.to(torch.bfloat16))
     return finish(network, choice)
@@ -178,7 +179,7 @@ def load(
     if choice.mode == "none":
         return load_network(folder, adapter=adapter), choice
     if keep is None:
-        return _made(folder, choice, treatment, adapter, lambda *_: None), choice
+        return _made(folder, choice, treatment, adapter), choice
     place = keep / kept_name(folder, choice, treatment, adapter)
     for again in (False, True):
         if not (place / HEADER).is_file():
@@ -188,7 +189,7 @@ def load(
                 if error.code != "DP401":
                     raise
                 # Nowhere to keep it: the run goes on, and the next one quantizes anew.
-                return _made(folder, choice, treatment, adapter, lambda *_: None), choice
+                return _made(folder, choice, treatment, adapter), choice
         try:
             return _read(place, choice)
         except DocpipeError:  # what was kept is damaged
@@ -230,11 +231,9 @@ def save(
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as beside:
             place = Path(beside)
 
-            def write(name: str, tensors: dict[str, Tensor]) -> None:
+            for name, tensors in _parts(folder, choice, treatment, adapter):
                 files.append(f"{name}.safetensors")
                 save_file({key: value.contiguous() for key, value in tensors.items()}, place / files[-1])
-
-            _made(folder, choice, treatment, adapter, write)
             for other in (
                 "config.json",
                 "tokenizer.json",
@@ -263,18 +262,37 @@ def save(
         raise DocpipeError("DP401", str(to), error.strerror or str(error)) from error
 
 
-def _made(
-    folder: Path, choice: Choice, treatment: Treatment | None, adapter: Adapter | None,
-    write: Callable[[str, dict[str, Tensor]], None],
-) -> Network:  # fmt: skip
-    """The network made of a checkpoint, one group of parameters (a layer) after the other; `write` is told each."""
+def _made(folder: Path, choice: Choice, treatment: Treatment | None, adapter: Adapter | None) -> Network:
+    """The network made of a checkpoint, a layer at a time."""
+    network = _bare(folder)
+    for _, tensors in _parts(folder, choice, treatment, adapter):
+        _put(network, tensors, choice)
+    network.head = None
+    return finish(network, choice)
+
+
+def _bare(folder: Path) -> Network:
+    """The network of a folder's configuration, without weights."""
     import torch
 
-    from docpipe.models.load import Weights, network_config, stacked, weight_plan
+    from docpipe.models.load import network_config
     from docpipe.models.network import Network
 
     with torch.device("meta"):
-        network = Network(network_config(folder))
+        return Network(network_config(folder))
+
+
+def _parts(
+    folder: Path, choice: Choice, treatment: Treatment | None, adapter: Adapter | None
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """A checkpoint's tensors as they are kept, by group (a layer, the embedding), read and quantized as they are asked
+    for: "layer/part" where a linear layer is made of them, plain names of the others.
+    """
+    import torch
+
+    from docpipe.models.load import Weights, stacked, weight_plan
+
+    network = _bare(folder)
     plan = weight_plan(network.config)
     if adapter is not None:
         adapter.weights.check_names({part for parts in plan.values() for part in parts})
@@ -284,33 +302,46 @@ def _made(
     def take(name: str, dtype: torch.dtype | None = None) -> Tensor:
         return stacked(network.config, name)(weights.take(plan[name], network.get_parameter(name).shape, dtype))
 
+    def linear(name: str, weight: Tensor, bias: Tensor | None) -> dict[str, Tensor]:
+        parts = reduced(name, weight, bias, choice, treatment)
+        return {f"{name}/{part}": value for part, value in parts.items()}
+
     for group, names in _groups(plan):
         told: dict[str, Tensor] = {}
         for name in names:
             owner, _, leaf = name.rpartition(".")
             if owner in linears:
                 if leaf == "weight":
-                    bias = take(f"{owner}.bias") if f"{owner}.bias" in plan else None
-                    layer, kept = make_linear(owner, take(name), bias, choice, treatment)
-                    put_module(network, owner, layer)
-                    told |= {f"{owner}/{part}": value for part, value in kept.items()}
+                    told |= linear(owner, take(name), take(f"{owner}.bias") if f"{owner}.bias" in plan else None)
             elif name in {"words", "head"}:
                 value = take(name, torch.bfloat16)
-                if name == "words":
-                    network.words = torch.nn.Parameter(value, requires_grad=False)
-                    write(WORDS, {WORDS: value})
                 if name == "head" or network.config.tied:
-                    network.unembed, kept = make_linear("unembed", value, None, choice, treatment)
-                    write("unembed", {f"unembed/{part}": tensor for part, tensor in kept.items()})
+                    yield "unembed", linear("unembed", value, None)
+                if name == "words":
+                    yield WORDS, {WORDS: value}
             else:
-                value = take(name)
-                set_parameter(network, name, value)
-                told[name] = value
+                told[name] = take(name)
         if told:
-            write(group, told)
+            yield group, told
     weights.close()
-    network.head = None
-    return finish(network, choice)
+
+
+def _put(network: Network, tensors: Mapping[str, Tensor], choice: Choice) -> None:
+    """Give a network what `_parts` gives. Layers are packed side by side: it is half of the time that a start takes."""
+    import torch
+
+    layers: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        owner, slash, part = key.partition("/")
+        if slash:
+            layers.setdefault(owner, {})[part] = value
+        elif key == WORDS:
+            network.words = torch.nn.Parameter(value, requires_grad=False)
+        else:
+            set_parameter(network, key, value)
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as threads:
+        for owner, module in zip(layers, threads.map(lambda kept: remade(kept, choice), layers.values()), strict=True):
+            put_module(network, owner, module)
 
 
 def _groups(plan: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
@@ -328,34 +359,25 @@ def _read(folder: Path, choice: Choice) -> tuple[Network, Choice]:
 
     Raises DP302 when it is damaged, DP313 when its mode is not right on this processor.
     """
-    import torch
     from safetensors import SafetensorError, safe_open
 
-    from docpipe.models.load import network_config, read_json
-    from docpipe.models.network import Network
+    from docpipe.models.load import read_json
 
     header = read_json(folder / HEADER)
     if header.get("format") != FORMAT:
         raise DocpipeError("DP302", folder.name, f"its format is {header.get('format')}, this docpipe knows {FORMAT}")
     if choice.mode == "none" or (choice.mode != header["mode"]):
         choice = choose(header["mode"])
-    with torch.device("meta"):
-        network = Network(network_config(folder))
+    network = _bare(folder)
     try:
         for name in header["files"]:
-            layers: dict[str, dict[str, Tensor]] = {}
             with safe_open(folder / name, framework="pt", device="cpu") as file:
-                for key in file.keys():  # noqa: SIM118
-                    owner, slash, part = key.partition("/")
-                    value = file.get_tensor(key)
-                    if slash:
-                        layers.setdefault(owner, {})[part] = value
-                    elif key == WORDS:
-                        network.words = torch.nn.Parameter(value, requires_grad=False)
-                    else:
-                        set_parameter(network, key, value.clone())
-            for owner, kept in layers.items():
-                put_module(network, owner, remade(kept, choice))
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # The embedding stays in its file, and the large matrices until they are packed; what stays of the others is
+            # copied, since pages of a file count as this process's memory as long as anything of it is held.
+            large = {WORDS, "int8", "weight"}
+            _put(network, {k: v if k.rpartition("/")[2] in large else v.clone() for k, v in tensors.items()}, choice)
+            del tensors
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise DocpipeError("DP302", folder.name, f"the weights are damaged: {error}") from error
     network.head = None

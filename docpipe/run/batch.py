@@ -27,6 +27,7 @@ from docpipe.run.crew import Limits
 from docpipe.run.events import Closed, Opened, PageDone, Watcher, nobody
 from docpipe.run.exports import Writing, write_formats
 from docpipe.run.folder import clear, clear_leftovers, folder_names, write_run
+from docpipe.run.gate import Gate
 from docpipe.run.journal import JOURNAL, Entry, Journal, set_aside
 from docpipe.run.lock import FolderLock
 from docpipe.run.opening import Opening
@@ -40,6 +41,9 @@ from docpipe.urls import Place
 
 ABREAST = 4
 """Documents open at once for each worker: enough that batches are filled from documents of a page or two."""
+
+PAGES_ABREAST = 64
+"""Pages left of open documents, for each worker, from which no other document is opened."""
 
 END_SECONDS = 1.0
 """How long a run that is told to stop waits for documents that are being written."""
@@ -188,6 +192,9 @@ class Batch:
     watch: Watcher = nobody
     stop: Callable[[], None] = lambda: None
 
+    def __post_init__(self) -> None:
+        self._gate = Gate(PAGES_ABREAST * self.settings.jobs)
+
     def run(self, outcomes: Sequence[Outcome]) -> None:
         """Convert, several documents abreast, each in a thread that waits for its pages and writes its folder."""
         waiting: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -198,7 +205,7 @@ class Batch:
         def work() -> None:
             try:
                 while True:
-                    self.convert(waiting.get_nowait())
+                    self._let_in(waiting.get_nowait())
             except queue.Empty:
                 ended.put(None)
             except BaseException as error:
@@ -217,12 +224,20 @@ class Batch:
                     raise error
         except BaseException:
             self.journal.stop()
+            self._gate.close()
             self.pool.close()
             until = time.monotonic() + END_SECONDS
             for thread in threads:
                 if thread.ident is not None:
                     thread.join(max(0.0, until - time.monotonic()))
             raise
+
+    def _let_in(self, outcome: Outcome) -> None:
+        self._gate.enter(outcome.folder.name)
+        try:
+            self.convert(outcome)
+        finally:
+            self._gate.leave(outcome.folder.name)
 
     def convert(self, outcome: Outcome) -> None:
         """Convert one document; its outcome is filled in. Raises StoppedError, and what `stop` raises."""
@@ -264,8 +279,10 @@ class Batch:
 
         def count(page: Page) -> None:
             outcome.count(page)
+            self._gate.page(key)
             self.watch(PageDone(name, page))
 
+        self._gate.opened(key, run.page_count)
         self.watch(Opened(name, run.page_count))
         written = write_run(
             run, outcome.folder, formats=settings.formats, options=settings.options, watch=count, write=self._write

@@ -20,6 +20,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 from docpipe.errors import DocpipeError
+from docpipe.models.cpu import usable_cores
 from docpipe.run.opening import Look
 from docpipe.run.pages import failed_page
 from docpipe.run.start import Terms, begin
@@ -60,8 +61,7 @@ class Limits:
         """What a worker process is told. Without a limit of its own a page may use the processors for as long as twice
         its deadline: enough for any page that is watched, and an end for one that is not.
         """
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        cpu = self.cpu_seconds or 2 * (self.page_seconds + START_SECONDS) * usable
+        cpu = self.cpu_seconds or 2 * (self.page_seconds + START_SECONDS) * usable_cores()
         return replace(self.terms, memory=self.memory, cpu_seconds=cpu)
 
 

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from docpipe.models.cpu import usable_cores
+
 LIBRARIES = (
     "lxml", "music21", "numpy", "onnxruntime", "pillow", "pydantic", "pymupdf", "rapid-layout", "rapidocr", "rdkit",
     "torch", "transformers", "verovio",
@@ -42,7 +44,7 @@ def library_versions() -> dict[str, str]:
 @cache
 def cpu_facts() -> dict[str, str | int | list[str]]:
     """The processor's name, how many of it this process may use, and the instructions that change what is computed."""
-    facts: dict[str, str | int | list[str]] = {"machine": platform.machine(), "count": _usable()}
+    facts: dict[str, str | int | list[str]] = {"machine": platform.machine(), "count": usable_cores()}
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -68,10 +70,3 @@ def memory_of_machine() -> int | None:
     with contextlib.suppress(OSError, ValueError):
         size = min(size, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
     return max(size, LEAST_MEMORY)
-
-
-def _usable() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1

@@ -6,7 +6,6 @@ A description says how many pages can be worked on side by side and how fast, an
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from docpipe.errors import DocpipeError
+from docpipe.models.cpu import usable_cores
 
 PAPER = (
     ("Apple M1 Max, 4+1 threads", 1.6, 8.2, 12),
@@ -82,14 +82,6 @@ def this_machine(models: Mapping[str, Figures] | None = None) -> Machine:
     name = str(facts.get("model") or facts["machine"])
     size = memory / 1e9 if memory else None
     return Machine(name=name, cores=usable_cores(), memory_gb=size, models=dict(models or {}), here=True)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def shipped_machines() -> dict[str, Machine]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from docpipe.document import Page
 from docpipe.errors import DocpipeError
+from docpipe.models.cpu import usable_cores
 from docpipe.pipeline import Pipeline
 from docpipe.run.absent import CHARACTERS_A_TOKEN, STAND_INS, Absent, absent_model, kinds_of_tasks, without
 from docpipe.run.crew import Limits
-from docpipe.run.machines import Machine, this_machine, usable_cores
+from docpipe.run.machines import Machine, this_machine
 from docpipe.run.plan import Plan, Population, choose, planned, totals
 from docpipe.run.trial import Trial, TrialSettings, Tried
 from docpipe.source import SourceRef

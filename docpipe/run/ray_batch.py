@@ -73,6 +73,7 @@ class RayBatch(Batch):
     tell: Watcher = nobody
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Pages are told of as they come in, and not a second time when their document is written.
         tell = self.tell = self.watch
         self.watch = lambda event: tell(event) if isinstance(event, Closed) else None

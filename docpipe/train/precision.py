@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from docpipe.models.cpu import usable_cores
+
 
 def native_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 in hardware; emulated it is 12 times slower than float32."""
@@ -21,5 +23,5 @@ def native_bfloat16() -> bool:
 
 def spare_threads() -> int:
     """How many threads pay now: on a busy machine a second one makes a step slower, not faster."""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    load, cores = os.getloadavg()[0], usable_cores()
     return max(1, min(cores, round(cores - max(0.0, load - torch.get_num_threads()))))

@@ -217,5 +217,7 @@ def statement(scene: Scene, rng: random.Random) -> Exchange | None:
             said = relation
         stop = _word(rng, "", ".")
         prompt = f"answer en the {names[0]} is {said} the {names[1]}{stop} true or false?"
-        return Exchange("spatial", prompt, (("True" if step > 0 else "False", first.center),))
+        # Read from the one of which it is true: which that is, is learnt long before whether it is the one named first.
+        said, meant = ("True", first) if step > 0 else ("False", second)
+        return Exchange("spatial", prompt, ((said, meant.center),))
     return None

@@ -201,11 +201,18 @@ class Batch:
         ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         for outcome in outcomes:
             waiting.put(outcome)
+        turn = threading.Lock()
 
         def work() -> None:
             try:
                 while True:
-                    self._let_in(waiting.get_nowait())
+                    with turn:  # so that they are let in in their order
+                        outcome = waiting.get_nowait()
+                        self._gate.enter(outcome.folder.name)
+                    try:
+                        self.convert(outcome)
+                    finally:
+                        self._gate.leave(outcome.folder.name)
             except queue.Empty:
                 ended.put(None)
             except BaseException as error:
@@ -231,13 +238,6 @@ class Batch:
                 if thread.ident is not None:
                     thread.join(max(0.0, until - time.monotonic()))
             raise
-
-    def _let_in(self, outcome: Outcome) -> None:
-        self._gate.enter(outcome.folder.name)
-        try:
-            self.convert(outcome)
-        finally:
-            self._gate.leave(outcome.folder.name)
 
     def convert(self, outcome: Outcome) -> None:
         """Convert one document; its outcome is filled in. Raises StoppedError, and what `stop` raises."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
@@ -68,6 +69,21 @@ class Prefilled:
         self.bias = None if self.bias is None else self.bias[rows]
 
 
+def seen(network: Network, pixels: Tensor) -> Tensor:
+    """What the vision tower makes of images [B, 3, side, side], once of each that several prompts ask about: [B, N, D].
+
+    That is all that prompts about one image can share: in the layers after it the image sees the prompt.
+    """
+    places: dict[bytes, int] = {}
+    owners = [
+        places.setdefault(sha256(image.float().cpu().numpy().tobytes()).digest(), len(places)) for image in pixels
+    ]
+    device = network.words.device
+    if len(places) == len(pixels):
+        return network.see(pixels.to(device))
+    return network.see(pixels[[owners.index(place) for place in range(len(places))]].to(device))[owners]
+
+
 def prefill(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], room: int) -> Prefilled:
     """Run images and prompts, all of which see each other; leave `room` slots for what is generated.
 
@@ -78,7 +94,7 @@ def prefill(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]], 
     longest = max(len(prompt) for prompt in prompts)
     padded = [[config.pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
     words = network.embed(torch.tensor(padded, device=device))  # [B, T, D]
-    x = torch.cat([network.see(pixels.to(device)), words], 1)  # [B, N + T, D]
+    x = torch.cat([seen(network, pixels), words], 1)  # [B, N + T, D]
     batch, given, _ = x.shape
     cache = Cache(config.text, batch, given + room, x)
     if all(len(prompt) == longest for prompt in prompts):

@@ -327,7 +327,7 @@ def _parts(
 
 
 def _put(network: Network, tensors: Mapping[str, Tensor], choice: Choice) -> None:
-    """Give a network what `_parts` gives. Layers are packed side by side: it is half of the time that a start takes."""
+    """Give a network what `_parts` gives. Layers are packed side by side: that is most of what a start takes."""
     import torch
 
     layers: dict[str, dict[str, Tensor]] = {}

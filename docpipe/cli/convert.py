@@ -137,10 +137,11 @@ def run(
     from docpipe.run.batch import BatchSettings, convert_files
     from docpipe.run.cache import cache_file, cache_size
     from docpipe.run.crew import Limits
-    from docpipe.run.machine import memory_of_machine
+    from docpipe.run.machine import memory_of_machine, one_arena
     from docpipe.run.start import Terms
     from docpipe.run.stopping import Interrupted
 
+    one_arena()
     memory = int(asked.memory * 1e9) if asked.memory else None
     if memory is None and asked.pipeline.devices <= {"cpu"}:  # other devices map far more than they use
         memory = memory_of_machine()

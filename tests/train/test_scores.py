@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from docpipe.models.strips import HEIGHT, PATCH, SIDE, WIDTH, fold, folded_place, unfold
-from docpipe.notation.kern_tokens import decode, split
+from docpipe.notation.kern_tokens import decode, encode, split
 from docpipe.train.batches import Collator
 from docpipe.train.domains import domain
 from docpipe.train.domains.scores import Scores, score
@@ -18,7 +18,7 @@ from docpipe.train.recipe import read_recipe
 from docpipe.train.sample import Sample
 from docpipe.train.synth.music.piece import random_system
 from docpipe.train.synth.music.rhythm import METER_WEIGHTS, measure_length, rhythm
-from docpipe.train.synth.scores import LABELS, strips, systems
+from docpipe.train.synth.scores import LABELS, LONGEST, strips, systems
 
 pytest.importorskip("verovio")
 pytest.importorskip("resvg_py")
@@ -85,12 +85,13 @@ def test_positions_agree_with_where_heads_are(samples: list[Sample]) -> None:
 
 def test_strips_hold_their_measures() -> None:
     rng = random.Random(0)
-    for sheet in islice(systems(13, noise=0.0), 3):
+    for sheet in (*islice(systems(11, noise=0.0), 3), *islice(systems(13, noise=0.0), 3)):
         found = list(strips(sheet, rng, jitter=0.0, joined=0.0))
         wanted = [m for staff in sheet.system.staves for m in staff]
         read = [decode(s.tokens)[0] for s in found]
         assert all(any(_bare(r) == _bare(w) for w in wanted) for r in read)
-        assert len(found) >= 0.8 * len(wanted)
+        # Only what is too long is left out: with the columns of its notes a measure has some more tokens than without.
+        assert len(found) >= sum(len(encode([m])) <= 0.75 * LONGEST for m in wanted)
 
 
 def _bare(measure: object) -> str:

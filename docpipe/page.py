@@ -91,6 +91,10 @@ class SourcePage:
         """The vector paths; empty for an image."""
         return ()
 
+    def musical_signs(self) -> tuple[Box, ...]:
+        """The ink of each glyph of a font of musical signs; they are among the drawings, too. Empty for an image."""
+        return ()
+
     def images(self) -> tuple[PlacedImage, ...]:
         """The placed raster images; an image file is one image that fills its page."""
         return ()

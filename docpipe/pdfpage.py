@@ -12,13 +12,14 @@ from PIL import Image
 
 from docpipe.document import Box
 from docpipe.notation.characters import accented, is_accent, whole_characters
+from docpipe.notation.music_fonts import is_music_font
 from docpipe.page import Drawing, PlacedImage, SourcePage, TextLine, TextWord, affordable_dpi
 
 MAX_DRAWINGS = 20_000
 
 
 class PdfPage(SourcePage):
-    """A page of a PDF."""
+    """A page of a PDF. What is set in fonts of musical signs is no text of it: each such glyph is a drawing."""
 
     def __init__(self, page: pymupdf.Page, number: int) -> None:
         self.number, self.raw = number, page
@@ -33,7 +34,7 @@ class PdfPage(SourcePage):
     def pixels(self, dpi: float, box: Box | None = None) -> tuple[Image.Image, float]:
         area = box or self.box
         dpi = affordable_dpi(dpi, area.width, area.height)
-        clip = pymupdf.Rect(*area) if box is not None else None
+        clip = pymupdf.Rect(*_with_area(area, 72 / dpi)) if box is not None else None
         pixmap = self.raw.get_pixmap(dpi=None, matrix=pymupdf.Matrix(dpi / 72, dpi / 72), clip=clip, alpha=False)
         return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples), dpi
 
@@ -43,7 +44,8 @@ class PdfPage(SourcePage):
         found = []
         for index, block in enumerate(self.raw.get_text("rawdict", flags=flags)["blocks"]):
             for line in block.get("lines", ()):
-                if words := tuple(self._words(line["spans"])):
+                spans = [span for span in line["spans"] if not is_music_font(span["font"])]
+                if words := tuple(self._words(spans)):
                     turn = round(math.degrees(math.atan2(line["dir"][1], line["dir"][0]))) + self.raw.rotation
                     found.append(TextLine(words, self._box(line["bbox"]), turn % 360, index))
         return tuple(found)
@@ -104,7 +106,20 @@ class PdfPage(SourcePage):
             stroke = path.get("color") if "s" in path["type"] else None
             width = path.get("width") or 0.0
             found.append(Drawing(box, tuple(segments), tuple(rectangles), curves, fill, stroke, width))
-        return tuple(found)
+        signs = [Drawing(box, (), (), 1, _BLACK, None, 0.0) for box in self._musical_signs]
+        return (*found, *self._placed[1], *signs)
+
+    @cached_property
+    def _musical_signs(self) -> tuple[Box, ...]:
+        if not any(is_music_font(font[3]) for font in self.raw.get_fonts()):
+            return ()
+        flags = pymupdf.TEXT_MEDIABOX_CLIP | pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE | pymupdf.TEXT_ACCURATE_BBOXES
+        blocks = self.raw.get_text("rawdict", flags=flags)["blocks"]
+        spans = (span for block in blocks for line in block.get("lines", ()) for span in line["spans"])
+        return tuple(self._box(char["bbox"]) for span in spans if is_music_font(span["font"]) for char in span["chars"])
+
+    def musical_signs(self) -> tuple[Box, ...]:
+        return self._musical_signs
 
     def drawings(self) -> tuple[Drawing, ...]:
         return self._drawings
@@ -115,18 +130,32 @@ class PdfPage(SourcePage):
         return float(start[0]), float(start[1]), float(end[0]), float(end[1])
 
     @cached_property
-    def _images(self) -> tuple[PlacedImage, ...]:
-        return tuple(PlacedImage(self._box(i["bbox"]), i["width"], i["height"]) for i in self.raw.get_image_info())
+    def _placed(self) -> tuple[list[PlacedImage], list[Drawing]]:
+        """The images, and among them the rules: Ghostscript writes TeX's as stencils of one pixel, drawn large."""
+        images, rules = [], []
+        for info in self.raw.get_image_info():
+            box = self._box(info["bbox"])
+            if info["width"] == info["height"] == 1 and info["colorspace"] == 0:
+                rules.append(Drawing(box, (), (box,), 0, _BLACK, None, 0.0))
+            else:
+                images.append(PlacedImage(box, info["width"], info["height"]))
+        return images, rules
 
     def images(self) -> tuple[PlacedImage, ...]:
-        return self._images
+        return tuple(self._placed[0])
 
 
+_BLACK = (0.0, 0.0, 0.0)
 _STYLES = ((1, "superscript"), (2, "italic"), (8, "monospace"), (16, "bold"))
 _DINGBATS = ("ZaDb", "ZapfDingbats")
 _DINGBAT_SIGNS = str.maketrans("348lnuH", "\u2713\u2714\u2718\u25cf\u25a0\u25c6\u2605")
 """Form fields draw check marks and the like as letters of this font."""
 _FILLED, _STROKED = 16, 32  # MuPDF's FZ_STEXT_FILLED and FZ_STEXT_STROKED
+
+
+def _with_area(box: Box, least: float) -> Box:
+    """A box stretched to `least` points either way, so that it holds a pixel."""
+    return Box(box.x0, box.y0, max(box.x1, box.x0 + least), max(box.y1, box.y0 + least))
 
 
 _Sign = tuple[str, tuple[float, float, float, float], dict[str, Any]]

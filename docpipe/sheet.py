@@ -85,8 +85,8 @@ class Sheet:
 
     @property
     def is_image(self) -> bool:
-        """Whether the page has no text layer of its own, so that whatever it says must be read off pixels."""
-        return not self.source.lines()
+        """Whether the page has neither text nor notes of its own, so that whatever it says must be read off pixels."""
+        return not self.source.lines() and not self.source.musical_signs()
 
     def clip(self, box: Box | None = None, dpi: float = 200.0) -> Clipping:
         """A box of the page (or the whole of it) as pixels, rasterized when first looked at."""

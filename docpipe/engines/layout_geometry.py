@@ -85,7 +85,7 @@ def survey(sheet: Sheet) -> Survey:
     drawn = _upright(graphics(source.drawings(), source.images(), source.box), frame)
     texts, turned = fragments(lines, frame)
     body = body_size(texts, sheet)
-    if not texts:
+    if not texts and not source.musical_signs():
         blank = not drawn.clusters and not drawn.backgrounds
         return Survey(frame, (), (), drawn, () if blank else ("no text layer",))
     rules = [r for r in drawn.horizontal if r.width > 2 * body]

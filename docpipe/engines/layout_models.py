@@ -49,6 +49,9 @@ LEAST_SCORE, LEAST_SCORE_OF_LARGE = 0.45, 0.75
 LEAST_MISSED = 40.0
 """Ink that nobody accounts for is a figure when it is this wide and high, in points."""
 
+LEAST_OBJECT = 8.0
+"""Pictures and tables are at least this wide and high, in points; what the model calls so is often a sign in a line."""
+
 PROSE = 12
 """A line of at least so many letters is no label of a figure."""
 
@@ -86,7 +89,9 @@ def _grouped(sheet: Sheet, frame: Frame, texts: list[Fragment], figures: Sequenc
     """The model's groups made whole with all of the page's text and with figures it did not see."""
     source = sheet.source
     assert isinstance(source, PdfPage)
-    predicted = list(model_groups(source, frame))
+    predicted = [
+        (kind, box) for kind, box in model_groups(source, frame) if kind not in OBJECTS or _stands(box, figures)
+    ]
     objects = [(kind, Piece(kind, box)) for kind, box in predicted if kind in OBJECTS]
     places = [piece.box for _, piece in objects]
     objects += [("picture", Piece("picture", f.box)) for f in figures if not any(_same_place(b, f.box) for b in places)]
@@ -105,6 +110,12 @@ def _grouped(sheet: Sheet, frame: Frame, texts: list[Fragment], figures: Sequenc
     ]
     atoms += [(None, block) for block in blocks(rest, [piece.box for _, piece in objects])]
     return _regions(sheet, frame, [*atoms, *objects], texts)
+
+
+def _stands(box: Box, figures: Sequence[Figure]) -> bool:
+    """Whether an object of the model's is one: no lone sign, and no page of music, which geometry takes in systems."""
+    music = (figure.box for figure in figures if figure.cluster.staves)
+    return min(box.width, box.height) >= LEAST_OBJECT and not any(_same_place(box, system) for system in music)
 
 
 def model_groups(source: PdfPage, frame: Frame) -> Iterator[tuple[Kind, Box]]:

@@ -49,7 +49,8 @@ def _told_apart(sheet: Sheet, region: Region) -> Region:
     """A picture with its kind, and a first reading that says what it was told apart as and how surely."""
     clipping = sheet.clip(region.box, FIGURE_DPI)
     labels = [w.text for line in sheet.source.lines() for w in line.words if region.box.covers(w.box)]
-    figure, confidence = tell_apart(clipping.upright, labels)
+    signs = sum(region.box.covers(sign) for sign in sheet.source.musical_signs())
+    figure, confidence = tell_apart(clipping.upright, labels, signs)
     findings = []
     if confidence < LEAST_SURE and figure != "other":
         findings.append(Finding(code="figure-unsure", message=f"it may be a {figure} ({confidence:.0%})"))

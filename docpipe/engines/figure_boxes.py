@@ -4,6 +4,7 @@ each with the labels that belong to it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,9 @@ MUSIC_MARGIN = 8.0
 
 LABEL_LETTERS = 32
 """A label of a figure has no more letters than this."""
+
+ATOM_LETTERS, ATOM_REACH = 4, 0.6
+"""The label of an atom has no more letters, and bonds end no farther from it, in its size."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +118,14 @@ def _is_figure(cluster: Cluster, texts: Sequence[Fragment], page: Box, body: flo
             return False
         slender = max(box.width, box.height) > 25 * min(box.width, box.height)
         return not slender and written < 0.45 and prose < 6
-    if min(box.width, box.height) < LEAST_FIGURE:
+    if min(box.width, box.height) < LEAST_FIGURE and not _is_chain(cluster, texts):
         return False
     drawn = cluster.slanted + cluster.curved
     if cluster.staves:
         return True
     if written > 0.5 or (prose >= 3 and written > 0.2) or (prose and drawn < 6 and written > 0.1):
         return False
-    if drawn >= 3:
+    if drawn >= 3 or _is_chain(cluster, texts):
         return not (box.area > 0.75 * page.area and prose)
     if drawn and not inside:
         return min(box.width, box.height) >= 2 * LEAST_FIGURE or cluster.paths > 3
@@ -129,23 +133,49 @@ def _is_figure(cluster: Cluster, texts: Sequence[Fragment], page: Box, body: flo
     return bars and written < 0.12 and box.area < 0.7 * page.area
 
 
+def _is_chain(cluster: Cluster, texts: Sequence[Fragment]) -> bool:
+    """Whether a cluster is a short chain of bonds between two atoms' labels, however flat: ethanol, say."""
+    if cluster.slanted < 2 or cluster.slanted < cluster.paths / 2 or cluster.box.width < LEAST_FIGURE:
+        return False
+    middle = cluster.box.center[0]
+    labels = [t for t in texts if _is_atom(t, Figure(cluster))]
+    return any(t.box.x1 < middle for t in labels) and any(t.box.x0 > middle for t in labels)
+
+
 def _merged(seeds: list[Cluster], loose: Sequence[Cluster], texts: Sequence[Fragment], body: float) -> list[Cluster]:
     """Clusters joined that overlap or nearly touch, or that a short label stands between (bonds about an atom)."""
     seeds = sorted(seeds, key=lambda c: -c.box.area)[:MOST_FIGURES]
     largest = max((c.box.area for c in seeds), default=0.0)
-    near = [c.box.grown(body) for c in seeds]
-    seeds += [
-        c
-        for c in loose
-        if c not in seeds
-        and c.slanted + c.curved
-        and c.box.area < 0.3 * largest
-        and any(box.intersection(c.box.grown(0.1)) > 0 for box in near)
-    ]
-    short = [t for t in texts if t.letters <= 4 and t.size <= 1.6 * body]
+    left = [c for c in loose if c not in seeds and c.box.area < 0.3 * largest and _belongs(c, body)]
+    short = [t for t in texts if t.letters <= ATOM_LETTERS and t.size <= 1.6 * body]
+    while more := [c for c in left if any(_near(c, seed, body) or _bonded(c, seed, short) for seed in seeds)]:
+        seeds += more
+        left = [c for c in left if c not in more]
     while len(joined := [reduce(_sum, group) for group in _linked(seeds, short)]) < len(seeds):
         seeds = joined
     return seeds
+
+
+def _belongs(cluster: Cluster, body: float) -> bool:
+    """Whether a cluster may be part of a figure near it: something drawn, or a stroke of a hashed bond."""
+    return bool(cluster.slanted + cluster.curved) or max(cluster.box.width, cluster.box.height) < body
+
+
+def _near(cluster: Cluster, seed: Cluster, body: float) -> bool:
+    """Whether a cluster lies about a figure: of mere short strokes, no farther from bonds than hashes are."""
+    if cluster.slanted + cluster.curved:
+        return seed.box.grown(body).intersection(cluster.box.grown(0.1)) > 0
+    hashed = not seed.images and (seed.slanted > 0 or max(seed.box.width, seed.box.height) < body)
+    return hashed and seed.box.grown(0.5 * body).intersection(cluster.box.grown(0.1)) > 0
+
+
+def _bonded(a: Cluster, b: Cluster, short: Sequence[Fragment]) -> bool:
+    """Whether a short label stands between two clusters as an atom does between its bonds."""
+    return bool(a.slanted and b.slanted) and any(_reaches(label, a) and _reaches(label, b) for label in short)
+
+
+def _reaches(label: Fragment, cluster: Cluster) -> bool:
+    return not cluster.images and label.box.grown(ATOM_REACH * label.size).intersection(cluster.box) > 0
 
 
 def _linked(clusters: Sequence[Cluster], short: Sequence[Fragment]) -> list[list[Cluster]]:
@@ -161,8 +191,7 @@ def _linked(clusters: Sequence[Cluster], short: Sequence[Fragment]) -> list[list
             if group_of[i] != group_of[j] and _touch(a, b):
                 link(i, j)
     for label in short:
-        reach = label.box.grown(0.35 * label.size)
-        bonds = [i for i, c in enumerate(clusters) if c.slanted and not c.images and reach.intersection(c.box) > 0]
+        bonds = [i for i, c in enumerate(clusters) if c.slanted and _reaches(label, c)]
         for i, j in pairwise(bonds):
             if not _two_systems(clusters[i], clusters[j]):
                 link(i, j)
@@ -207,7 +236,7 @@ def _labelled(cluster: Cluster, texts: Sequence[Fragment], body: float) -> Figur
             if t not in labels
             and (t.letters <= LABEL_LETTERS or t.box.height > 3 * t.box.width)
             and t.size <= 1.25 * body
-            and around.intersection(t.box) > 0.3 * t.box.area
+            and (around.intersection(t.box) > 0.3 * t.box.area or _is_atom(t, figure))
             and t.box.width <= max(cluster.box.width, 2 * t.box.height)
             and not _is_caption(t)
             and not _in_prose(t, texts)
@@ -217,6 +246,15 @@ def _labelled(cluster: Cluster, texts: Sequence[Fragment], body: float) -> Figur
         labels += more
         figure = replace(figure, labels=tuple(labels))
     return figure
+
+
+def _is_atom(label: Fragment, figure: Figure) -> bool:
+    """Whether a piece of text may be the label of an atom at the end of one of a figure's bonds."""
+    if figure.cluster.slanted < 2 or figure.cluster.images or label.letters > ATOM_LETTERS:
+        return False
+    a, b = figure.box, label.box
+    across, down = max(a.x0 - b.x1, b.x0 - a.x1, 0.0), max(a.y0 - b.y1, b.y0 - a.y1, 0.0)
+    return math.hypot(across, down) < ATOM_REACH * label.size
 
 
 def _is_caption(text: Fragment) -> bool:

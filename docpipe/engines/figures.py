@@ -21,6 +21,7 @@ Bitmap = npt.NDArray[np.bool_]
 LONGEST = 1000
 """Images are looked at with no side longer than this, in pixels."""
 
+_ATOM = re.compile(r"(?:[HCNOSPFIB]|Cl|Br|Si|Se|Me|Et|Ph|[2-9]|[-+−])+$")
 _NUMERAL = re.compile(r"^[-+−]?\s*[$€£]?\s*\d[\d.,  ]*\s*%?$")
 
 
@@ -33,7 +34,8 @@ class Measures:
     space: between them, as a share of the longest side.
     slanted, level, upright: share of the ink in straight strokes of that direction. axes: how much of the sides the
     longest level and upright lines take. solid: share of the ink in filled areas. bars: how many filled areas rise
-    from one line. entropy: of the grey tones, in bits. numerals: how many of the labels are numbers.
+    from one line. entropy: of the grey tones, in bits. numerals, atoms: how many of the labels are numbers, and how many
+    read as atoms. signs: glyphs of music fonts, as far as the file says.
     """
 
     paper: float
@@ -51,6 +53,7 @@ class Measures:
     entropy: float
     numerals: int
     labels: int
+    atoms: int = 0
     signs: int = 0
 
 
@@ -94,6 +97,7 @@ def measure(image: Image.Image, labels: Sequence[str] = (), signs: int = 0) -> M
         entropy=_entropy(grey),
         numerals=sum(bool(_NUMERAL.match(label.strip())) for label in labels),
         labels=len(labels),
+        atoms=sum(bool(_ATOM.match(label)) and label[0].isupper() for label in labels),
         signs=signs,
     )
 
@@ -230,7 +234,8 @@ def judge(m: Measures) -> tuple[FigureKind, float]:
     if m.paper < 0.7 and m.entropy > 6.0 and not numbered:
         return "photo", min(0.95, m.entropy / 8)
     plain = m.paper > 0.88 and m.tones < 0.06 and m.colour < 0.06 and m.solid < 0.3
-    if plain and m.slanted > 0.3 and m.slanted > m.level and m.level < 0.31 and max(m.axes) < 0.45 and m.numerals < 3:
+    level = m.level < 0.31 or m.atoms == m.labels > 0  # much of a small molecule's ink is in its letters
+    if plain and m.slanted > 0.3 and m.slanted > m.level and level and max(m.axes) < 0.45 and m.numerals < 3:
         return "molecule", min(0.97, 0.6 + 0.5 * m.slanted)
     axes = min(m.axes) > 0.35
     if numbered and (max(m.axes) > 0.35 or m.bars >= 3 or m.solid > 0.5):

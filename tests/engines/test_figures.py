@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from docpipe.engines.figures import measure, tell_apart
 
@@ -61,6 +61,17 @@ def photo() -> Image.Image:
 @pytest.mark.parametrize("skew", [0.0, 0.7, -0.7])
 def test_staves_make_a_score_even_when_skewed(skew):
     assert tell_apart(score(skew))[0] == "score"
+
+
+def test_a_small_molecule_is_told_by_the_atoms_that_its_labels_name():
+    image, draw = blank(220, 66)
+    draw.line((60, 36, 84, 8, 134, 8, 158, 36), fill="black", width=2)
+    draw.line((88, 14, 130, 14), fill="black", width=2)
+    font = ImageFont.load_default(20)
+    draw.text((36, 38), "Br", "black", font)
+    draw.text((160, 38), "Cl", "black", font)
+    assert tell_apart(image, ["Br", "Cl"])[0] == "molecule"
+    assert tell_apart(image, ["up", "down"])[0] != "molecule"
 
 
 def test_slanted_strokes_on_paper_make_a_molecule():

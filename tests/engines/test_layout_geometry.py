@@ -280,6 +280,41 @@ def test_drawn_molecules_are_pictures_with_their_atom_labels():
     assert regions[1].box.x1 > 165
 
 
+def test_a_molecule_is_whole_beyond_a_label_that_bonds_keep_away_from_and_a_hashed_bond():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 4) + 40
+        ring = [(200, y), (226, y + 15), (226, y + 45), (200, y + 60), (174, y + 45), (174, y + 15), (200, y)]
+        page.draw_polyline(ring)
+        page.insert_text((232, y + 64), "NH", fontsize=11)  # the bonds end 6 points before its letters
+        page.draw_polyline([(252, y + 64), (275, y + 76), (300, y + 62)])
+        for hash_ in range(5):  # down from the ring, then a bond, then a label
+            page.draw_line((199 - hash_ / 2, y + 64 + 4 * hash_), (201 + hash_ / 2, y + 64 + 4 * hash_))
+        page.draw_line((200, y + 84), (180, y + 96))
+        page.insert_text((160, y + 108), "HO", fontsize=11)
+        prose(page, 50, y + 150, 480, 4)
+
+    regions = layout(draw)
+    assert kinds(regions) == ["paragraph", "picture", "paragraph"]
+    box = regions[1].box
+    assert box.x0 < 165
+    assert box.x1 > 295
+    assert box.height > 100
+
+
+def test_a_flat_chain_between_the_labels_of_two_atoms_is_a_picture():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 4) + 40
+        page.draw_polyline([(140, y + 12), (160, y), (180, y + 12)])
+        page.insert_text((117, y + 24), "HO", fontsize=12)
+        page.insert_text((185, y + 24), "CH3", fontsize=12)
+        prose(page, 50, y + 60, 480, 4)
+
+    regions = layout(draw)
+    assert kinds(regions) == ["paragraph", "picture", "paragraph"]
+    assert regions[1].box.x0 < 120
+    assert regions[1].box.x1 > 200
+
+
 def test_line_numbers_stay_out_of_the_text():
     def draw(page):
         for line in range(1, 16):

@@ -132,6 +132,22 @@ def test_systems_with_bars_and_words_are_scores_and_no_table():
     assert "table" not in found
 
 
+def test_chant_of_four_lines_is_a_score_and_no_table():
+    def chant(page: pymupdf.Page) -> None:
+        page.insert_text((200, 60), "Kyrie eleison", fontsize=20)
+        for staff in (120.0, 200.0, 280.0):
+            rules = [(72.0, staff + 7 * line, 520.0, staff + 7 * line + 0.5) for line in range(4)]
+            for neume in range(20):
+                page.insert_text((90 + 20 * neume, staff + 7 + neume * 7 % 21), "p", fontname="tiro", fontsize=10)
+            for word in range(6):
+                page.insert_text((90 + 70 * word, staff + 38), "e - le", fontsize=9)
+            stamped(page, [*rules, (72.0, staff, 72.6, staff + 21.5), (519.4, staff, 520.0, staff + 21.5)])
+
+    found = [region.kind for region in convert(pdf(chant)).pages[0].regions]
+    assert found.count("score") == 3
+    assert "table" not in found
+
+
 def test_a_page_of_nothing_but_music_needs_no_pixels():
     found = GeometryLayout().regions(sheet(lambda page: system(page, 110.0)))
     assert found is not None

@@ -21,6 +21,9 @@ Bitmap = npt.NDArray[np.bool_]
 LONGEST = 1000
 """Images are looked at with no side longer than this, in pixels."""
 
+MANY_SIGNS = 12
+"""A figure with so many signs of music fonts is music, whatever its lines."""
+
 _ATOM = re.compile(r"(?:[HCNOSPFIB]|Cl|Br|Si|Se|Me|Et|Ph|[2-9]|[-+−])+$")
 _NUMERAL = re.compile(r"^[-+−]?\s*[$€£]?\s*\d[\d.,  ]*\s*%?$")
 
@@ -34,8 +37,8 @@ class Measures:
     space: between them, as a share of the longest side.
     slanted, level, upright: share of the ink in straight strokes of that direction. axes: how much of the sides the
     longest level and upright lines take. solid: share of the ink in filled areas. bars: how many filled areas rise
-    from one line. entropy: of the grey tones, in bits. numerals, atoms: how many of the labels are numbers, and how many
-    read as atoms. signs: glyphs of music fonts, as far as the file says.
+    from one line. entropy: of the grey tones, in bits. numerals, atoms: how many of the labels are numbers, and how
+    many read as atoms. signs: glyphs of music fonts, as far as the file says.
     """
 
     paper: float
@@ -227,6 +230,8 @@ def judge(m: Measures) -> tuple[FigureKind, float]:
     """The rules over the measures, the surest first."""
     if m.signs and m.staves >= 0.2:
         return "score", 0.99
+    if m.signs >= MANY_SIGNS:  # chant has four lines
+        return "score", 0.8
     # Five rules make a table of four rows too, but its rows are wide and no notes fill them.
     if m.staves >= 0.6 and (m.space < 0.018 or m.solid > 0.01):
         return "score", min(0.99, 0.55 + 0.45 * m.staves)

@@ -6,7 +6,7 @@ curves, fills, only rulings) and how much text stands in it tell a figure from a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,14 +25,17 @@ CELL = 3.0
 PLOTTED = 8
 """A path of more segments than this, most of them tiny, is a plotted curve, whichever way each of them runs."""
 
+CHANTED = 8
+"""With so many musical signs among them four even lines are a staff, too, as chant has it; without, rows of a table."""
+
 LEAST_FIGURE = 16.0
 """Figures are at least this wide and high, in points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Paths that touch: their box, and how many of them are slanted strokes, curved paths, solid fills, rulings,
-    images; and how many staves of music the rulings make.
+    """Paths that touch: their box, and how many of them are slanted strokes, curved paths (musical signs among them),
+    solid fills, rulings, images; and how many staves of music the rulings make.
     """
 
     box: Box
@@ -58,8 +61,14 @@ class Graphics:
     backgrounds: tuple[Box, ...]
 
 
-def graphics(drawings: Sequence[Drawing], images: Sequence[PlacedImage], page: Box) -> Graphics:
-    """Sort what is drawn on a page. Boxes are clipped to the page; what lies off it or fills it is left out."""
+def graphics(
+    drawings: Sequence[Drawing], images: Sequence[PlacedImage], page: Box, signs: Collection[Box] = ()
+) -> Graphics:
+    """Sort what is drawn on a page. Boxes are clipped to the page; what lies off it or fills it is left out.
+
+    signs: which of the drawings' boxes are signs of music.
+    """
+    known = frozenset(signs)
     horizontal: list[Box] = []
     vertical: list[Box] = []
     marks: list[tuple[Box, str]] = []
@@ -73,7 +82,7 @@ def graphics(drawings: Sequence[Drawing], images: Sequence[PlacedImage], page: B
                 (horizontal if clipped.width >= clipped.height else vertical).append(clipped)
             elif kind in {"filled", "curved"} and clipped.area > 0.6 * page.area:
                 continue
-            marks.append((clipped, kind))
+            marks.append((clipped, "sign" if drawing.box in known else kind))
     for box in _tiled([i.box for i in images if i.width > 1 and i.height > 1]):
         area = _clip(box, page)
         if area is not None and area.area > 0.8 * page.area:
@@ -167,8 +176,11 @@ def _cluster(members: list[tuple[Box, str]]) -> Cluster:
     low, high = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
     box, rulings = Box(low[0], low[1], high[0], high[1]), kinds.count("ruling")
     level = [box for box, kind in members if kind == "ruling" and box.width >= box.height]
+    signs = kinds.count("sign")
     staves = count_staves(level, box.width) if rulings >= 5 else 0
-    slanted, curved, filled = kinds.count("slanted"), kinds.count("curved"), kinds.count("filled")
+    if not staves and signs >= CHANTED:
+        staves = count_staves(level, box.width, 4)
+    slanted, curved, filled = kinds.count("slanted"), kinds.count("curved") + signs, kinds.count("filled")
     return Cluster(box, slanted, curved, filled, rulings, kinds.count("image"), staves)
 
 
@@ -207,8 +219,8 @@ def components(grid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return np.array([root(label) for label in range(len(parents))])[labels]
 
 
-def count_staves(level: Sequence[Box], width: float) -> int:
-    """How many times five even level lines run through most of a width, as the staves of music do, and no sixth."""
+def count_staves(level: Sequence[Box], width: float, lines: int = 5) -> int:
+    """How many times so many even level lines run through most of a width, as the staves of music do, and no more."""
     lengths: dict[float, float] = {}
     last = -1e9
     for ruling in sorted(level, key=lambda r: r.y0):
@@ -217,10 +229,10 @@ def count_staves(level: Sequence[Box], width: float) -> int:
         lengths[last] = lengths.get(last, 0.0) + ruling.width
     levels = [level for level, length in lengths.items() if length > 0.6 * width]
     gaps = [0.0, *(b - a for a, b in pairwise(levels)), 0.0]
-    staves = 0
-    for i in range(1, len(gaps) - 4):
-        space = sum(gaps[i : i + 4]) / 4
-        even = 2.0 < space < 14.0 and all(abs(gap - space) < 0.15 * space for gap in gaps[i : i + 4])
-        alone = all(not gap or gap > 1.4 * space for gap in (gaps[i - 1], gaps[i + 4]))
+    staves, between = 0, lines - 1
+    for i in range(1, len(gaps) - between):
+        space = sum(gaps[i : i + between]) / between
+        even = 2.0 < space < 14.0 and all(abs(gap - space) < 0.15 * space for gap in gaps[i : i + between])
+        alone = all(not gap or gap > 1.4 * space for gap in (gaps[i - 1], gaps[i + between]))
         staves += even and alone
     return staves

@@ -82,7 +82,8 @@ def survey(sheet: Sheet) -> Survey:
     lines = source.lines()
     frame = Frame(main_turn(lines), source.width, source.height)
     upright_page = Box(0.0, 0.0, *frame.size)
-    drawn = _upright(graphics(source.drawings(), source.images(), source.box), frame)
+    seen = graphics(source.drawings(), source.images(), source.box, source.musical_signs())
+    drawn = _upright(seen, frame)
     texts, turned = fragments(lines, frame)
     body = body_size(texts, sheet)
     if not texts and not source.musical_signs():

@@ -63,6 +63,16 @@ def test_staves_make_a_score_even_when_skewed(skew):
     assert tell_apart(score(skew))[0] == "score"
 
 
+def test_signs_of_music_fonts_make_a_score_where_its_lines_alone_do_not():
+    image, draw = blank(300, 120)
+    for line in range(4):
+        draw.line((10, 40 + 12 * line, 290, 40 + 12 * line), fill="black")
+    for note in range(12):
+        draw.rectangle((20 + 20 * note, 50, 26 + 20 * note, 56), fill="black")
+    assert tell_apart(image)[0] != "score"
+    assert tell_apart(image, signs=12)[0] == "score"
+
+
 def test_a_small_molecule_is_told_by_the_atoms_that_its_labels_name():
     image, draw = blank(220, 66)
     draw.line((60, 36, 84, 8, 134, 8, 158, 36), fill="black", width=2)

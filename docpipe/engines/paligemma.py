@@ -313,8 +313,8 @@ class PaliGemmaEngine:
             return Answer(job.origin(self.name, 0), confidence=confidence, reason=why)
         if confidence is None and self.confidence == "raw":
             confidence = min(1.0, measured(decoded.logprobs))
-        if decoded.first and isinstance(content, AnswerContent):
-            content, confidence = truth(content, decoded.first, confidence if calibration else None)
+        if decoded.watched and isinstance(content, AnswerContent):
+            content, confidence = truth(content, decoded.watched, confidence if calibration else None)
         reason = None if decoded.finished else f"the answer was cut at its limit of {job.limit} tokens (no <eos>)"
         parts = sure_of_parts(job, decoded)
         origin = job.origin(self.name, len(decoded.tokens))
@@ -324,9 +324,13 @@ class PaliGemmaEngine:
         )  # fmt: skip
 
     def _watched(self, job: Job) -> tuple[int, ...]:
-        """The first tokens of True and False, where a task asks which it is."""
+        """The first tokens of True and False, where a task asks which it is.
+
+        A vocabulary that has them within an answer alone knows them with the blank before them.
+        """
         words: Sequence[str] = getattr(job.request.task, "choices", ())
-        first = [token for word in words for token in job.loaded.tokenizer.encode(word)[:1]]
+        spelt = job.loaded.tokenizer.encode
+        first = [token for word in words for token in (spelt(word) or spelt(" " + word))[:1]]
         return tuple(first) if len(set(first)) == len(words) else ()
 
 

@@ -148,14 +148,14 @@ def sure_of_parts(job: Job, decoded: Decoded) -> tuple[PartConfidence, ...]:
 
 
 def truth(
-    content: AnswerContent, first: Sequence[float], calibrated: float | None
+    content: AnswerContent, watched: Sequence[float], calibrated: float | None
 ) -> tuple[AnswerContent, float | None]:
-    """An answer of True or False with the probability of True: of the two as first tokens, soft-capped, by themselves.
+    """An answer of True or False with the probability of True: of the two alone, soft-capped, where one was said.
 
-    first: their log-probabilities. Gives with it the confidence: the calibrated one, else the probability of the
+    watched: their log-probabilities. Gives with it the confidence: the calibrated one, else the probability of the
     answer given; none for an answer that is neither.
     """
-    yes, no = (math.exp(log) for log in first)
+    yes, no = (math.exp(log) for log in watched)
     probability = yes / (yes + no) if yes + no > 0 else 0.5
     said = {"true": probability, "yes": probability, "false": 1 - probability, "no": 1 - probability}
     confidence = said.get(content.answer.strip().strip(".!").casefold()) if calibrated is None else calibrated

@@ -118,8 +118,9 @@ class TransformersDecoder:
         answers = []
         for row, (tokens, limit) in enumerate(zip(ids, limits, strict=True)):
             logs = [out.scores[i][row].float().log_softmax(-1)[token] for i, token in enumerate(tokens[:limit])]
-            first = out.scores[0][row].float().log_softmax(-1)[list(watch)].tolist() if watch else []
-            answers.append(replace(_cut(tokens[:limit], logs, self.eos), first=tuple(first)))
+            said = next((i for i, token in enumerate(tokens[:limit]) if token in watch), 0)
+            watched = out.scores[said][row].float().log_softmax(-1)[list(watch)].tolist() if watch else []
+            answers.append(replace(_cut(tokens[:limit], logs, self.eos), watched=tuple(watched)))
         return answers
 
     def likeliest(

@@ -27,13 +27,14 @@ class Decoded:
     """An answer as tokens, without <eos>. logprobs: natural logarithms of the soft-capped probabilities.
 
     finished: it ended with <eos>, whose logarithm is then the last of `logprobs`; false when the limit cut it.
-    first: the logarithms of the watched tokens' probabilities as the first token.
+    watched: the logarithms of the watched tokens' probabilities where the first of them was said, and as the first
+    token where none was.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     finished: bool
-    first: tuple[float, ...] = ()
+    watched: tuple[float, ...] = ()
 
 
 class Guide(Protocol):
@@ -141,7 +142,7 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
 
     limits: the most tokens of an answer, for all or for each row. eos: None takes the config's. guides: one for each
     prompt; of the tokens that it lets come next the likeliest is taken. Its probability stays what the network gives
-    it. watch: tokens whose probabilities as the first one are kept in `Decoded.first`.
+    it. watch: tokens whose probabilities are kept in `Decoded.watched`.
     """
     eos = network.config.eos if eos is None else eos
     bounds = [limits] * len(prompts) if isinstance(limits, int) else list(limits)
@@ -151,7 +152,9 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
     tokens = torch.full((len(prompts), room), eos, device=device)
     chances = torch.zeros(len(prompts), room, device=device)
     logits, follow = state.logits, list(guides)
-    first = logits.log_softmax(-1)[:, list(watch)].tolist() if watch else [()] * len(prompts)
+    looked_for = torch.tensor(list(watch), dtype=torch.long, device=device)
+    watched = logits.log_softmax(-1)[:, looked_for]
+    unsaid = torch.ones(len(prompts), dtype=torch.bool, device=device)
     for index in range(room):
         if follow:
             limited = torch.stack([guide.limited(row, 1) for guide, row in zip(follow, logits, strict=True)])
@@ -162,6 +165,10 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
             best, token = logits.max(-1)
         tokens[rows, index] = token
         chances[rows, index] = best - logits.logsumexp(-1)
+        now = unsaid[rows] & torch.isin(token, looked_for)
+        if watch and bool(now.any()):
+            watched[rows[now]] = logits[now].log_softmax(-1)[:, looked_for]
+            unsaid[rows[now]] = False
         going = (token != eos) & (bound > index + 1)
         if not bool(going.all()):
             stay = going.nonzero()[:, 0]
@@ -171,9 +178,10 @@ def generate(network: Network, pixels: Tensor, prompts: Sequence[Sequence[int]],
             follow = [follow[row] for row in stay.tolist()] if follow else []
             state.keep(stay)
         logits = step(network, state, token)
-    return [_cut(tokens[i, :n].tolist(), chances[i, :n].tolist(), eos, tuple(first[i])) for i, n in enumerate(bounds)]
+    whole = zip(tokens.tolist(), chances.tolist(), watched.tolist(), bounds, strict=True)
+    return [_cut(said[:n], sure[:n], eos, seen) for said, sure, seen, n in whole]
 
 
-def _cut(tokens: list[int], chances: list[float], eos: int, first: tuple[float, ...]) -> Decoded:
+def _cut(tokens: list[int], chances: list[float], eos: int, watched: list[float]) -> Decoded:
     end = tokens.index(eos) if eos in tokens else len(tokens)
-    return Decoded(tuple(tokens[:end]), tuple(chances[: end + 1]), end < len(tokens), first)
+    return Decoded(tuple(tokens[:end]), tuple(chances[: end + 1]), end < len(tokens), tuple(watched))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docpipe.checks.answer import check_truth
 from docpipe.document import AnswerContent
 from docpipe.metrics.vqa import same_answer
@@ -14,7 +16,8 @@ class SpatialTask:
     """Judge a statement (PaliGemma 2, arXiv 2412.03555, sec. 4.6: VSR, 224 px, 18 tokens, answered True or False).
 
     The paper prints no prefix: this one is docpipe's own. `choices` are what is chosen from: the engine keeps their
-    probabilities as first tokens, so that an answer comes with the probability that the statement is true.
+    probabilities where the answer says one of them, so that it comes with the probability that the statement is true.
+    What stands before it, as in "blue square False" (the thing of which it is true), is the way there.
     """
 
     prompts = {"*": "answer {language} {statement} true or false?"}  # noqa: RUF012
@@ -25,5 +28,7 @@ class SpatialTask:
     metric = staticmethod(same_answer)
 
     def parse(self, text: str, parts: dict[str, str] | None = None) -> AnswerContent:
-        """The answer, with the statement that it is about."""
-        return AnswerContent(answer=text.strip(), question=(parts or {}).get("statement"))
+        """The answer, the last word of what was said, with the statement that it is about."""
+        said = text.strip()
+        verdict = re.search(r"\s(True|False)$", said)
+        return AnswerContent(answer=verdict[1] if verdict else said, question=(parts or {}).get("statement"))

@@ -136,6 +136,23 @@ def test_a_statement_has_the_probability_of_true_from_the_first_token(model: str
     assert question.content.probability is None
 
 
+@pytest.mark.parametrize("kind", [PaliGemmaEngine, PaliGemmaReference])
+def test_watched_tokens_are_those_where_the_first_of_them_was_said(model: str, kind: Any) -> None:
+    made = loaded(kind(model=model), model)
+    prompts = [made.tokenizer.prompt(f"answer en {statement} true or false?") for statement in ("a", "a is left")]
+    request = ask(get_task("spatial"), noise(seed=8), parts={"statement": "a"})
+    pixels = to_pixels([picture(Job(request, made, "", tuple(tokens), 1)) for tokens in prompts])
+    found = made.decoder.decode(pixels, prompts, [8, 8])
+    later = next(k for k in range(1, len(found[0].tokens)) if found[0].tokens[k] not in found[0].tokens[:k])
+    never = next(t for t in range(5, 60) if all(t not in one.tokens for one in found))
+    watched = made.decoder.decode(pixels, prompts, [8, 8], watch=(never, found[0].tokens[later]))
+    assert [one.tokens for one in watched] == [one.tokens for one in found]
+    assert watched[0].watched[1] == pytest.approx(found[0].logprobs[later], abs=1e-4)
+    first = made.decoder.decode(pixels, prompts, [1, 1], watch=(never,))
+    nowhere = made.decoder.decode(pixels, prompts, [8, 8], watch=(never,))
+    assert [one.watched for one in nowhere] == [pytest.approx(one.watched, abs=1e-4) for one in first]
+
+
 @pytest.mark.parametrize(("said", "confidence"), [("True", 0.75), ("False", 0.25), ("yes.", 0.75), ("maybe", None)])
 def test_the_confidence_is_that_of_the_answer_given(said: str, confidence: float | None) -> None:
     content, sure = truth(AnswerContent(answer=said), (math.log(0.3), math.log(0.1)), None)

@@ -212,7 +212,7 @@ def test_an_answer_is_never_called_valid():
 @pytest.mark.parametrize(
     ("said", "answer", "status"),
     [("True", "True", "valid"), ("false", "False", "repaired"), ("Yes.", "True", "repaired"),
-     ("the cat", "the cat", "invalid"), ("", "", "invalid")],
+     ("blue square False", "False", "valid"), ("the cat", "the cat", "invalid"), ("", "", "invalid")],
 )  # fmt: skip
 def test_a_statement_is_true_or_false(said, answer, status):
     task = get_task("spatial")

@@ -217,7 +217,8 @@ def statement(scene: Scene, rng: random.Random) -> Exchange | None:
             said = relation
         stop = _word(rng, "", ".")
         prompt = f"answer en the {names[0]} is {said} the {names[1]}{stop} true or false?"
-        # Read from the one of which it is true: which that is, is learnt long before whether it is the one named first.
-        said, meant = ("True", first) if step > 0 else ("False", second)
-        return Exchange("spatial", prompt, ((said, meant.center),))
+        # The one of which it is true comes first: that is in the picture, and whether it was named first in the prompt.
+        # Each is learnt in minutes; to say at once what both together mean was not learnt in hours.
+        verdict, meant, name = (" True", first, names[0]) if step > 0 else (" False", second, names[1])
+        return Exchange("spatial", prompt, ((f" {name}", meant.center), (verdict, None)))
     return None

@@ -45,7 +45,7 @@ FIRST = ("answer", "detect", "segment", "caption", "cap", "describe", "kind", "q
 LOCATIONS = tuple(loc(step / STEPS) for step in range(STEPS + 1))
 _MARKS = (" ", "?", ".", ",", " ;", " en")
 _SPOKEN = dict.fromkeys(" " + word for word in (*_WORDS, *COLOURS, *KINDS, *OUTLINES, *PLURALS.values()))
-_KNOWN = [*_MARKS, "True", "False", *_SPOKEN]
+_KNOWN = [*_MARKS, " True", " False", *_SPOKEN]
 _ROWS = 448
 
 VOCABULARY: tuple[str, ...] = (

@@ -12,7 +12,6 @@ import inspect
 import io
 import logging
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -22,16 +21,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from PIL import Image
 
 from docpipe.document import Content, Origin
 from docpipe.engines.base import Answer, Request
 from docpipe.engines.paligemma_view import View, on_page, upright
+from docpipe.engines.remote_address import api_url, token_in
 from docpipe.engines.remote_breaker import Breaker
-from docpipe.engines.remote_client import Client, Said
+from docpipe.engines.remote_client import Client
 from docpipe.engines.remote_parity import Parity
+from docpipe.engines.remote_reply import Said
 from docpipe.engines.score_answers import STAVES
 from docpipe.errors import DocpipeError
 from docpipe.models import registry
@@ -111,7 +111,7 @@ class RemoteEngine:
         self.concurrency, self.side = max(1, concurrency), side
         self.checkpoint, self._named = _described(checkpoint or model, named=checkpoint is not None), bool(checkpoint)
         breaker = Breaker(self.url, failures, pause)
-        self.client = Client(self.url, _key(key_env, self.url), timeout=timeout, retries=retries, breaker=breaker)
+        self.client = Client(self.url, token_in(key_env, self.url), timeout=timeout, retries=retries, breaker=breaker)
         self._lock = threading.Lock()
         self._checked: Parity | None = None
         self._unasked: tuple[DocpipeError, float] | None = None
@@ -357,40 +357,6 @@ class RemoteEngine:
             error = DocpipeError("DP304", self.name, f"{type(error).__name__}: {error}")
         item = error.item(request.sheet.page.number, request.region.id)
         return Answer(Origin(engine=self.name, checkpoint=self.model), error=item)
-
-
-def api_url(url: str) -> str:
-    """The address of an API without a slash at its end, /v1 where it has no path.
-
-    Raises DP532 for anything but http and https, and for one that holds a user or a password.
-    """
-    try:
-        found = urlsplit(url.strip())
-        host, _ = found.hostname, found.port
-    except ValueError as error:
-        raise DocpipeError("DP532", "url", str(error)) from error
-    if found.scheme not in ("http", "https") or not host:
-        raise DocpipeError("DP532", "url", "it must be an http or https address, as http://host:8000/v1")
-    if found.username is not None or found.password is not None:
-        raise DocpipeError("DP532", "url", "it must hold no password: name the token's variable with key_env")
-    if found.query or found.fragment:
-        raise DocpipeError("DP532", "url", "it must end with the path of the API")
-    path = found.path.rstrip("/").removesuffix("/chat/completions")
-    return f"{found.scheme}://{found.netloc}{path or '/v1'}"
-
-
-def _key(variable: str | None, url: str) -> str | None:
-    """The token in an environment variable. Raises DP532 when there is none; it never shows one."""
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise DocpipeError("DP532", "key_env", f"the environment variable {variable} is not set")
-    if not key.isascii() or not key.isprintable():
-        raise DocpipeError("DP532", "key_env", f"what {variable} holds is no token")
-    if url.startswith("http:") and urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1"):
-        _log.warning("the token of %s is sent to %s unencrypted", variable, url)
-    return key
 
 
 def _described(name: str, *, named: bool) -> Checkpoint:

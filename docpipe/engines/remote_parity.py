@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from docpipe.engines.remote_client import Said
+from docpipe.engines.remote_reply import Said
 from docpipe.errors import DocpipeError
 from docpipe.models.digests import whole_digest
 from docpipe.models.preprocess import Frame, arrangement, resize, to_pixels

@@ -34,10 +34,11 @@ from docpipe.engines.catalogue import engine as make_engine
 from docpipe.engines.ocr import OcrEngine
 from docpipe.engines.paligemma import PaliGemmaEngine
 from docpipe.engines.paligemma_job import Job, picture
-from docpipe.engines.remote import EXTRAS, RemoteEngine, api_url
+from docpipe.engines.remote import EXTRAS, RemoteEngine
+from docpipe.engines.remote_address import api_url
 from docpipe.engines.remote_breaker import Breaker
-from docpipe.engines.remote_client import after, parsed
 from docpipe.engines.remote_parity import LENGTH, Answered, candidates, line_of, nearer, reference, with_logs
+from docpipe.engines.remote_reply import after, parsed
 from docpipe.errors import DocpipeError
 from docpipe.models import registry
 from docpipe.models.preprocess import to_pixels

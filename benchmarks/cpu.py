@@ -32,7 +32,8 @@ from docpipe.models.decode import generate, prefill
 from docpipe.models.draft import generate_with_draft
 from docpipe.models.memory import published_config
 from docpipe.models.network import Network, NetworkConfig
-from docpipe.models.quantize import Choice, choose, load, quantize
+from docpipe.models.quantize import Choice, choose, quantize
+from docpipe.models.quantized import load
 from docpipe.models.speed import arithmetic, bandwidth, best, random_network, weight_bytes
 
 PROMPT = [2, *range(5, 13), 4]
@@ -255,7 +256,7 @@ def nano(count: int) -> dict[str, Any]:
 STARTED = """
 import json, sys, time, torch
 from pathlib import Path
-from docpipe.models.quantize import load
+from docpipe.models.quantized import load
 from docpipe.models.speed import peak_rss
 torch.set_num_threads(int(sys.argv[3]))
 began = time.perf_counter()

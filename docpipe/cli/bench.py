@@ -37,7 +37,8 @@ def bench(
     import torch
 
     from docpipe.models.cpu import features
-    from docpipe.models.quantize import choose, load
+    from docpipe.models.quantize import choose
+    from docpipe.models.quantized import load
     from docpipe.models.registry import find_checkpoint, locate
     from docpipe.models.speed import measure, random_network
     from docpipe.models.speed import shape as shape_of

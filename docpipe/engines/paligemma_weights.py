@@ -12,7 +12,8 @@ from docpipe.models import registry
 from docpipe.models.arithmetic import choice_for
 from docpipe.models.load import network_config, read_json
 from docpipe.models.memory import OWN, most_at_once, predicted
-from docpipe.models.quantize import HEADER, KEPT, Choice, Mode, choose
+from docpipe.models.quantize import Choice, Mode, choose
+from docpipe.models.quantized import HEADER, KEPT
 from docpipe.resources import cache_folder
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Weights:
         """
         from docpipe.models.adapters import adapted
         from docpipe.models.load import load_network
-        from docpipe.models.quantize import load
+        from docpipe.models.quantized import load
 
         choice = self.choice(folder)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.errors import DocpipeError
-from docpipe.models.quantize import Choice, Treatment, choose, linear_names, load, reduced, remade, save
+from docpipe.models.quantize import Choice, Treatment, choose, linear_names, reduced, remade
+from docpipe.models.quantized import load, save
 
 if TYPE_CHECKING:
     from torch import Tensor

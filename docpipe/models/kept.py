@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from docpipe.models.file_hashes import FOLDER
-from docpipe.models.quantize import HEADER, KEPT
+from docpipe.models.quantized import HEADER, KEPT
 from docpipe.resources import cache_folder
 
 

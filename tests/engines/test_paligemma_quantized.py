@@ -20,7 +20,8 @@ from docpipe.models import draft, registry
 from docpipe.models.kernels import Int8Linear
 from docpipe.models.memory import OWN, predicted
 from docpipe.models.network import Network
-from docpipe.models.quantize import choose, save
+from docpipe.models.quantize import choose
+from docpipe.models.quantized import save
 from docpipe.stages.recognize import Reader
 
 torch.set_num_threads(1)
@@ -173,7 +174,7 @@ def test_adapters_share_a_quantized_base(model: str, tmp_path: Path) -> None:
     from docpipe.models.adapters import adapted, read_adapter
     from docpipe.models.decode import prefill
     from docpipe.models.load import load_network
-    from docpipe.models.quantize import load
+    from docpipe.models.quantized import load
 
     transformers = pytest.importorskip("transformers")
     base = transformers.PaliGemmaForConditionalGeneration.from_pretrained(model)

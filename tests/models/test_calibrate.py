@@ -12,7 +12,8 @@ from random_models import save as save_model
 
 from docpipe.models.calibrate import inputs_of, layer_errors, outliers, quantize_folder, treatment_of
 from docpipe.models.load import load_network
-from docpipe.models.quantize import choose, load
+from docpipe.models.quantize import choose
+from docpipe.models.quantized import load
 from docpipe.models.speed import measure, random_network, shape, weight_bytes
 from docpipe.train.export import tokenizer_json
 

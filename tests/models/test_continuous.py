@@ -76,7 +76,7 @@ def test_nothing_asked_is_nothing_answered(network: Network) -> None:
 
 
 def test_a_quantized_network_answers_alike(tmp_path: Path) -> None:
-    from docpipe.models.quantize import load
+    from docpipe.models.quantized import load
 
     quantized, _ = load(save_model(random_model(), tmp_path), "int8")
     asked = requests(quantized, range(4))

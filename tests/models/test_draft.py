@@ -18,7 +18,8 @@ from docpipe.models.drawings import drawing_square
 from docpipe.models.load import load_network, network_config
 from docpipe.models.network import Network
 from docpipe.models.preprocess import Frame, to_pixels
-from docpipe.models.quantize import Mode, load
+from docpipe.models.quantize import Mode
+from docpipe.models.quantized import load
 from docpipe.models.registry import shipped
 from docpipe.models.tokenizer import Tokenizer
 

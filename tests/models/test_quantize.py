@@ -15,7 +15,8 @@ from docpipe.models import kernels
 from docpipe.models.decode import generate
 from docpipe.models.kernels import Int8Linear, PackedLinear, WeightOnlyLinear, quantize_rows
 from docpipe.models.load import load_network
-from docpipe.models.quantize import HEADER, Choice, Treatment, choose, linear_names, load, quantize, save
+from docpipe.models.quantize import Choice, Treatment, choose, linear_names, quantize
+from docpipe.models.quantized import HEADER, load, save
 
 BACKENDS = [name for name in ("fbgemm", "onednn") if kernels.bits_of(name) is not None]  # type: ignore[arg-type]
 
@@ -213,7 +214,7 @@ def test_a_finished_folder_is_not_taken_from_who_may_read_it(checkpoint: Path, t
 
 
 def test_another_mode_or_treatment_has_a_form_of_its_own(checkpoint: Path) -> None:
-    from docpipe.models.quantize import kept_name
+    from docpipe.models.quantized import kept_name
 
     choices = choose("int8"), choose("bf16")
     names = {kept_name(checkpoint, choices[0]), kept_name(checkpoint, choices[1])}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from docpipe.models.preprocess import fold_columns
 from docpipe.train.batches import Collator
 from docpipe.train.domains import domain
+from docpipe.train.domains.scanned_lines import scanned_lines
 from docpipe.train.domains.text import LETTERS, TextLines
 from docpipe.train.recipe import read_recipe
 from docpipe.train.synth import wording
@@ -66,7 +69,7 @@ def test_lines_as_samples() -> None:
     samples = list(islice(made.stream(1), 60))
     again = list(islice(made.stream(1, start=50), 10))
     assert [s.target for s in again] == [s.target for s in samples[50:]]
-    assert {s.slices["lines"] for s in samples} == {1, 2}
+    assert {s.slices["lines"] for s in samples} == {1}
     assert {c for s in samples for c in s.target} <= {*LETTERS, "\n"}
     batch = Collator(made, a.grid, a.patch)(samples[:16])
     assert batch.pixels.shape == (16, a.size, a.size)
@@ -74,6 +77,36 @@ def test_lines_as_samples() -> None:
     scores = made.score(samples, [s.target for s in samples])
     assert (scores["cer"], scores["exact"]) == (0.0, 1.0)
     assert made.score(samples, [s.target[:-1] for s in samples])["exact"] == 0.0
+
+
+def test_a_share_of_pairs_gives_strips_of_two_lines() -> None:
+    assert {s.slices["lines"] for s in islice(TextLines(pairs=0.5).stream(1), 30)} == {1, 2}
+
+
+def test_what_calibrates_holds_lines_longer_than_those_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCPIPE_BENCH_DATA", raising=False)
+    sets = TextLines(longest=20).calibration(16)
+    assert {name: len(samples) for name, samples in sets.items()} == {"held_out": 16, "longer": 4}
+    assert all(len(s.truth) > 24 for s in sets["longer"])
+    assert all(len(s.truth) <= 20 for s in sets["held_out"])
+
+
+def test_real_lines_are_cut_where_ocr_finds_what_the_truth_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "ocr" / "sroie"
+    folder.mkdir(parents=True)
+    page, said = Image.new("L", (700, 420), 255), ("Invoice number 8213", "Paid in cash", "Total 14.50")
+    for row, text in enumerate(said):
+        ImageDraw.Draw(page).text((60, 60 + 110 * row), text, 0, ImageFont.load_default(32))
+    page.save(folder / "a.png")
+    (folder / "a.txt").write_text("\n".join((*said, "What is not there")))
+    monkeypatch.setenv("DOCPIPE_BENCH_DATA", str(tmp_path))
+    found = scanned_lines(30, 3, 40)
+    assert [text for _, text in found] == list(said)
+    for image, _ in found:
+        assert 20 < image.height < 60
+        assert np.asarray(image.convert("L")).min() < 60
 
 
 def test_points_lie_on_the_letters_ink_in_reading_order() -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from docpipe.metrics.cer import cer
 from docpipe.models.preprocess import Frame, strip_columns
+from docpipe.train.domains.scanned_lines import scanned_lines
 from docpipe.train.sample import Sample
 from docpipe.train.synth import wording
 from docpipe.train.synth.faces import faces_in
-from docpipe.train.synth.text import Text, line, set_lines
+from docpipe.train.synth.text import Text, line, set_lines, texts
 
 LETTERS = (
     " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
@@ -30,7 +33,7 @@ MOST = 28
 
 
 class TextLines:
-    """Lines of at most `longest` letters, a fifth of them two short ones.
+    """Lines of at most `longest` letters, a share `pairs` of them two short ones.
 
     side, patch: of the folded square, of 2 * patch pixels height before. fonts: a folder, else DOCPIPE_FONTS, else
     Pillow's own face. noise: 0 clean to 1 as worn as scans.
@@ -43,9 +46,16 @@ class TextLines:
     """Which letters have their middle in a patch."""
 
     def __init__(
-        self, side: int = 128, *, patch: int = 16, longest: int = MOST, noise: float = 0.6, fonts: str | None = None
+        self,
+        side: int = 128,
+        *,
+        patch: int = 16,
+        longest: int = MOST,
+        pairs: float = 0.2,
+        noise: float = 0.6,
+        fonts: str | None = None,
     ) -> None:
-        self.side, self.patch, self.longest, self.noise = side, patch, longest, noise
+        self.side, self.patch, self.longest, self.pairs, self.noise = side, patch, longest, pairs, noise
         self.faces = faces_in(fonts)
 
     def stream(self, seed: int, start: int = 0) -> Iterator[Sample]:
@@ -58,8 +68,8 @@ class TextLines:
         """Sample number `index`."""
         rng = random.Random(f"text lines:{part}:{seed}:{index}")
         chosen = rng.choice(self.faces)
-        count = 2 if rng.random() < 0.2 else 1
-        lines = [self._line(rng, self.longest // count) for _ in range(count)]
+        count = 2 if rng.random() < self.pairs else 1
+        lines = [self.line(rng, self.longest // count) for _ in range(count)]
         size = round(rng.uniform(14, 30))
         made = set_lines(
             lines, chosen, size, rng, noise=self.noise, turn=rng.gauss(0, 0.4) if rng.random() < 0.3 else 0.0,
@@ -67,7 +77,9 @@ class TextLines:
         )  # fmt: skip
         return self.sample_of(made)
 
-    def _line(self, rng: random.Random, longest: int) -> str:
+    def line(self, rng: random.Random, longest: int = 0) -> str:
+        """What one line says: `longest` letters at most, by default as many as the domain's lines have."""
+        longest = longest or self.longest
         while True:
             said = line(rng, "latin") if rng.random() < 0.75 else wording.numeric(rng)()
             said = "".join(c for c in said if c in _KNOWN)
@@ -80,8 +92,7 @@ class TextLines:
 
     def sample_of(self, made: Text) -> Sample:
         """Set lines as a training sample."""
-        frame = Frame(self.side, self.patch, {"height": 2.0 * self.patch})
-        pixels = np.asarray(strip_columns(Image.fromarray(made.pixels), frame).convert("L"))
+        pixels = self._strip(Image.fromarray(made.pixels))
         places = self._places(made)
         target = tuple(made.text)
         points = np.full((len(target), 2), np.nan, np.float32)
@@ -130,6 +141,25 @@ class TextLines:
         column, row = int(x // patch), int(y // patch)
         k = column * 2 + row
         return (k % across) * patch + x - column * patch, (k // across) * patch + y - row * patch
+
+    def calibration(self, count: int) -> dict[str, list[Sample]]:
+        """Held-out lines, lines and blocks of more letters than were learnt, and real ones where there are any."""
+        sets = self.validation(count)
+        beyond = texts(3, faces=self.faces, scripts=("latin",), noise=self.noise, part="beyond")
+        longer = islice((made for made in beyond if len(made.text) > 1.2 * self.longest), count // 4)
+        sets["longer"] = [self._read_off(Image.fromarray(made.pixels), made.text) for made in longer]
+        scans = scanned_lines(count // 2, 3, self.longest)
+        return sets | ({"scans": [self._read_off(*line) for line in scans]} if scans else {})
+
+    def _read_off(self, image: Image.Image, text: str) -> Sample:
+        """A picture with what it says, no letter's place known."""
+        pixels = self._strip(image)
+        points = np.full((len(text), 2), np.nan, np.float32)
+        return Sample(pixels, "text", tuple(text), points, truth=text, slices={"lines": 1, "letters": len(text)})
+
+    def _strip(self, image: Image.Image) -> npt.NDArray[np.uint8]:
+        frame = Frame(self.side, self.patch, {"height": 2.0 * self.patch})
+        return np.asarray(strip_columns(image, frame).convert("L"))
 
     def validation(self, count: int) -> dict[str, list[Sample]]:
         """Lines from another seed space; short ones may occur in training, too, as they do on pages."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from docpipe.document import AnswerContent, ErrorItem, Origin
 from docpipe.engines.base import Answer, Request
+from docpipe.engines.paligemma_decoder import OwnDecoder
 from docpipe.engines.paligemma_job import Decoder, Job, Loaded, parsed, picture, sure_of_parts, truth
 from docpipe.engines.paligemma_weights import Weights
 from docpipe.engines.score_answers import STAVES, score_answers
@@ -32,11 +33,8 @@ from docpipe.tasks import Task
 from docpipe.tasks.base import prompt_for
 
 if TYPE_CHECKING:
-    import torch
-
-    from docpipe.models.decode import Decoded, Guide
+    from docpipe.models.decode import Decoded
     from docpipe.models.grammar import Grammar
-    from docpipe.models.network import Network
 
 
 class PaliGemmaEngine:
@@ -332,47 +330,6 @@ class PaliGemmaEngine:
         spelt = job.loaded.tokenizer.encode
         first = [token for word in words for token in (spelt(word) or spelt(" " + word))[:1]]
         return tuple(first) if len(set(first)) == len(words) else ()
-
-
-class OwnDecoder:
-    """docpipe's own network and decoding loop. drafts: a lone request is decoded with one, where that pays."""
-
-    def __init__(self, network: Network, *, drafts: bool = True) -> None:
-        from docpipe.models.kernels import Int8Linear
-
-        self.network = network
-        self.drafts = drafts and isinstance(network.unembed, Int8Linear)
-
-    def decode(
-        self,
-        pixels: torch.Tensor,
-        prompts: Sequence[Sequence[int]],
-        limits: Sequence[int],
-        *,
-        guides: Sequence[Guide] = (),
-        watch: Sequence[int] = (),
-        drafts: Sequence[Sequence[int]] = (),
-    ) -> list[Decoded]:
-        from docpipe.models.decode import generate
-        from docpipe.models.draft import generate_with_draft
-
-        if self.drafts and len(prompts) == 1 and not guides and not watch:
-            draft = drafts[0] if drafts else ()
-            return [generate_with_draft(self.network, pixels, prompts[0], limits[0], draft)]
-        return generate(self.network, pixels, prompts, limits, guides=guides, watch=watch)
-
-    def likeliest(
-        self,
-        pixels: torch.Tensor,
-        prompts: Sequence[Sequence[int]],
-        limits: Sequence[int],
-        width: int,
-        *,
-        guides: Sequence[Guide] = (),
-    ) -> list[list[Decoded]]:
-        from docpipe.models.beam import likeliest
-
-        return likeliest(self.network, pixels, prompts, limits, width, guides=guides)
 
 
 def draft_of(request: Request) -> str:

@@ -13,7 +13,8 @@ from test_paligemma import CAPTION, MOLECULE, TEXT, ask, checkpoint, noise, only
 
 from docpipe.document import canonical
 from docpipe.engines import paligemma_weights
-from docpipe.engines.paligemma import OwnDecoder, PaliGemmaEngine, draft_of
+from docpipe.engines.paligemma import PaliGemmaEngine, draft_of
+from docpipe.engines.paligemma_decoder import OwnDecoder
 from docpipe.engines.paligemma_reference import PaliGemmaReference
 from docpipe.errors import DocpipeError
 from docpipe.models import draft, registry

@@ -99,7 +99,8 @@ def _framed(box: Box, frames: Sequence[Box], texts: Sequence[Fragment]) -> Box:
     for frame in sorted(frames, key=lambda f: f.area):
         if frame.area > box.area and frame.grown(1.0).covers(box, 0.98) and frame.area < 4 * box.area:
             inside = _inside(frame, texts)
-            if sum(t.letters > LABEL_LETTERS + 20 for t in inside) <= 0.1 * len(inside):
+            listed = sum(t.monospace for t in inside) > 3  # a listing with what it draws
+            if not listed and sum(t.letters > LABEL_LETTERS + 20 for t in inside) <= 0.1 * len(inside):
                 return frame
     return box
 

@@ -74,6 +74,8 @@ def graphics(
     marks: list[tuple[Box, str]] = []
     backgrounds: list[Box] = []
     for drawing in drawings:
+        if drawing.curves and _is_frame(drawing, page):
+            continue  # it holds whatever stands on the page there, and is no part of it
         for box, kind in _marks(drawing):
             clipped = _clip(box, page)
             if clipped is None:
@@ -142,6 +144,26 @@ def _marks(drawing: Drawing) -> list[tuple[Box, str]]:
         else:
             marks += [(side, "ruling") for side in _sides(box)]
     return marks
+
+
+def _is_frame(drawing: Drawing, page: Box) -> bool:
+    """Whether a path with curves is a wide box with round corners, filled or not: straight along three sides or more.
+
+    Boxes of half a page's width and less are the nodes of diagrams.
+    """
+    x0, y0, x1, y1 = drawing.box
+    along = dict.fromkeys(("left", "top", "right", "bottom"), 0.0)
+    for a, b, c, d in drawing.segments:
+        if abs(a - c) < THIN / 2 and min(abs(a - x0), abs(a - x1)) < THIN:
+            side = "left" if abs(a - x0) < abs(a - x1) else "right"
+        elif abs(b - d) < THIN / 2 and min(abs(b - y0), abs(b - y1)) < THIN:
+            side = "top" if abs(b - y0) < abs(b - y1) else "bottom"
+        else:
+            return False
+        along[side] += abs(c - a) + abs(d - b)
+    wide, high = drawing.box.width, drawing.box.height
+    straight = sum(length > 0.6 * (high if side in {"left", "right"} else wide) for side, length in along.items())
+    return straight >= 3 and wide > 0.5 * page.width and high > LEAST_FIGURE
 
 
 def _median_length(drawing: Drawing) -> float:

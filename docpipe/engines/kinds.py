@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from docpipe.document import Box, Kind
 from docpipe.engines.blocks import CAPTION, DASH, NUMBERED, Block
 from docpipe.engines.formulas import is_formula
-from docpipe.engines.fragments import LEADERS, PAGE, Fragment
+from docpipe.engines.fragments import LEADERS, PAGE, Fragment, is_monospace
 from docpipe.engines.statistics import in_margin, running_form
 from docpipe.sheet import Statistics
 
@@ -94,6 +94,8 @@ def _numbered_apart(fragment: Fragment) -> bool:
 def kind_of(block: Block, previous: Block | None, following: Block | None, around: Surroundings) -> Kind:
     """The kind of one block, given its neighbours in reading order. Levels are set by `level_of`."""
     text = block.text.strip()
+    if _is_listing(block) and (len(block.fragments) > 2 or _is_listing(previous) or _is_listing(following)):
+        return "code"
     if _is_footnote(block, around):
         return "footnote"
     if is_entry(block) or (_names_page(block) and any(is_entry(b) or _names_page(b) for b in (previous, following))):
@@ -115,6 +117,15 @@ def kind_of(block: Block, previous: Block | None, following: Block | None, aroun
     if _is_item(block) and (_is_item(previous) or _is_item(following) or NUMBERED.match(text) is None):
         return "list_item"
     return "paragraph" if any(c.isalpha() for c in text) or block.letters > 3 else "other"
+
+
+def _is_listing(block: Block | None) -> bool:
+    """Whether the lines of a block are a program's, each after its number: small, but no footnotes."""
+    if block is None:
+        return False
+    numbered = [f for f in block.fragments if f.words[0].text.isdigit() and "superscript" not in f.words[0].style]
+    typed = sum(all(is_monospace(word) and "://" not in word.text for word in f.words[1:]) for f in numbered)
+    return typed > 0.6 * len(block.fragments)
 
 
 def is_entry(block: Block | None) -> bool:

@@ -315,6 +315,34 @@ def test_a_flat_chain_between_the_labels_of_two_atoms_is_a_picture():
     assert regions[1].box.x1 > 200
 
 
+def test_a_box_with_round_corners_is_no_part_of_what_stands_in_it():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 4) + 30
+        page.draw_rect((50, y, 530, y + 200), radius=0.03)
+        for line in range(6):
+            page.insert_text((70, y + 20 + 12 * line), f"draw(circle, {line}, red)", fontsize=10, fontname="cour")
+        page.draw_line((50, y + 100), (530, y + 100), dashes="[3 3]")
+        for place in range(4):
+            page.draw_circle((120 + 60 * place, y + 150), 25)
+            page.draw_line((120 + 60 * place, y + 150), (180 + 60 * place, y + 120))
+        prose(page, 50, y + 230, 480, 4)
+
+    regions = layout(draw)
+    assert kinds(regions) == ["paragraph", "code", "picture", "paragraph"]
+    assert regions[1].box.height > 55
+    assert regions[2].box.y0 > regions[1].box.y1
+
+
+def test_a_small_listing_with_numbered_lines_low_on_a_page_is_code_and_no_footnotes():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 30) + 60
+        for line, text in enumerate(("begin {", "  first = 1;", "  second = 2;", "}", "next {", "  third = 3;")):
+            page.insert_text((60, y + 10 * line), str(line + 1), fontsize=6)
+            page.insert_text((72, y + 10 * line), text, fontsize=8, fontname="cour")
+
+    assert kinds(layout(draw)) == ["paragraph", "code"]
+
+
 def test_line_numbers_stay_out_of_the_text():
     def draw(page):
         for line in range(1, 16):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import pymupdf
@@ -47,7 +47,9 @@ class PdfPage(SourcePage):
                 spans = [span for span in line["spans"] if not is_music_font(span["font"])]
                 if words := tuple(self._words(spans)):
                     turn = round(math.degrees(math.atan2(line["dir"][1], line["dir"][0]))) + self.raw.rotation
-                    found.append(TextLine(words, self._box(line["bbox"]), turn % 360, index))
+                    whole = len(spans) == len(line["spans"])
+                    box = self._box(line["bbox"]) if whole else reduce(Box.union, (word.box for word in words))
+                    found.append(TextLine(words, box, turn % 360, index))
         return tuple(found)
 
     def lines(self) -> tuple[TextLine, ...]:

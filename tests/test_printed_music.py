@@ -115,6 +115,17 @@ def test_musical_signs_are_drawings_and_no_text():
         assert {drawing.box for drawing in page.drawings() if drawing.curves} == set(signs)
 
 
+def test_a_line_is_as_long_as_its_words_where_signs_stand_in_it():
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((72, 100), "see the sign ", fontsize=11)
+        page.insert_text((72 + pymupdf.get_text_length("see the sign "), 100), "pppppppp", fontname="tiro", fontsize=11)
+
+    with open_source(pdf(draw)) as source:
+        (line,) = source.page(1).lines()
+        assert line.text == "see the sign"
+        assert line.box.x1 < 72 + 70
+
+
 def test_a_stencil_of_one_pixel_is_a_rule_and_no_image():
     with open_source(pdf(lambda page: stamped(page, [(72, 100, 400, 100.5)]))) as source:
         page = source.page(1)

@@ -24,9 +24,9 @@ _SHARES = {
     "caption": 0.1,
     "describe": 0.08,
     "question": 0.25,
-    "spatial": 0.2,
+    "spatial": 0.35,
     "detect": 0.15,
-    "segment": 0.08,
+    "segment": 0.14,
     "grounded-caption": 0.08,
 }
 

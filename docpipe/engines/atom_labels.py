@@ -100,7 +100,9 @@ def _beside(a: Label, b: Label) -> bool:
     size = max(a.size, b.size)
     apart = max(a.box.x0, b.box.x0) - min(a.box.x1, b.box.x1)
     overlap = min(a.box.y1, b.box.y1) - max(a.box.y0, b.box.y0)
-    return apart < 0.3 * size and overlap > 0.15 * min(a.box.height, b.box.height)
+    low, high = sorted((a.box.height, b.box.height))
+    least = 0.15 if low < 0.85 * high else 0.5  # an index hangs below its letter; letters stand on one line
+    return apart < 0.3 * size and overlap > least * low
 
 
 def _stacked(labels: Sequence[Label]) -> list[Label]:

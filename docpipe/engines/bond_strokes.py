@@ -10,7 +10,7 @@ import cmath
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, product
 
 from docpipe.box import Box
 from docpipe.page import Drawing
@@ -18,8 +18,8 @@ from docpipe.page import Drawing
 MOST = 400
 """Lines of a molecule; more are a plot, a map or a table, and comparing each with each would take minutes."""
 
-SINGLE, WEDGE, HASH, DASHED = "single", "wedge", "hash", "dashed"
-"""Kinds of bonds. DASHED: a hash that does not show which of its ends is the narrow one."""
+SINGLE, WEDGE, HASH, DASHED, BOLD = "single", "wedge", "hash", "dashed", "bold"
+"""Kinds of bonds. DASHED: a hash that does not show which of its ends is the narrow one; BOLD: a wedge of that sort."""
 
 STUB = 0.1
 """Lines shorter than so many bonds that lie at an end of a longer one only round a corner."""
@@ -225,9 +225,8 @@ def unit_of(lines: Sequence[Bond]) -> float:
 
 def _distinct(lines: Sequence[Bond], unit: float) -> list[Bond]:
     """Without lines drawn twice."""
-    kept: list[Bond] = []
+    kept, near = list[Bond](), 0.02 * unit
     for line in lines:
-        near = 0.02 * unit
         if not any(
             (abs(k.start - line.start) < near and abs(k.end - line.end) < near)
             or (abs(k.start - line.end) < near and abs(k.end - line.start) < near)
@@ -295,8 +294,11 @@ def _hashes(lines: Sequence[Bond], unit: float) -> tuple[list[Bond], list[Bond]]
             taken = [g for g in taken if g not in groups] + [{i, j}.union(*groups)]
     made, used = [], set()
     for group in taken:
-        if len(group) >= 3 or all(short[k].length < 0.3 * unit for k in group):
-            made.append(_hash([short[k] for k in group]))
+        found = _hash([short[k] for k in group])
+        first, *_, last = sorted((short[k] for k in group), key=lambda line: line.length)
+        double = first.length > 0.85 * last.length and abs((found.direction / last.direction).real) < 0.5
+        if len(group) >= 3 or (last.length < 0.3 * unit and not double):
+            made.append(found)
             used |= group
     return [line for line in lines if line not in [short[k] for k in used]], made
 
@@ -304,10 +306,11 @@ def _hashes(lines: Sequence[Bond], unit: float) -> tuple[list[Bond], list[Bond]]
 def _in_a_row(a: Bond, b: Bond, unit: float) -> bool:
     """Whether two short lines may be neighbours in a hash: side by side, or one after the other."""
     between = (b.start + b.end - a.start - a.end) / 2
-    if not 1e-6 < abs(between) < 0.4 * unit or not _parallel(a, b, 15):
+    dots = max(a.length, b.length) < 0.12 * unit  # which hardly have a direction
+    if not 1e-6 < abs(between) < 0.4 * unit or not _parallel(a, b, 30 if dots else 15):
         return False
-    across = abs((between * a.direction.conjugate()).real) < 0.35 * abs(between)
-    along = abs((between * a.direction.conjugate()).imag) < 0.25 * abs(between)
+    across = abs((between * a.direction.conjugate()).real) < (0.5 if dots else 0.35) * abs(between)
+    along = abs((between * a.direction.conjugate()).imag) < (0.5 if dots else 0.25) * abs(between)
     dashes = max(a.length, b.length) < 0.3 * unit and abs(between) > 1.1 * (a.length + b.length) / 2
     return (across and abs(between) < 0.3 * unit) or (along and dashes)
 
@@ -328,7 +331,7 @@ def _multiple(lines: Sequence[Bond], others: Sequence[Bond], unit: float) -> tup
     """Lines that run side by side as one bond each; how many bundles there are of more than three."""
     bundles: list[set[int]] = [{i} for i in range(len(lines))]
     for i, j in combinations(range(len(lines)), 2):
-        if _beside(lines[i], lines[j], unit):
+        if _beside(lines[i], lines[j], unit) and not _two_bonds(i, j, lines, unit):
             both = [b for b in bundles if i in b or j in b]
             bundles = [b for b in bundles if b not in both] + [set().union(*both)]
     made, strange = [], 0
@@ -353,6 +356,13 @@ def _beside(a: Bond, b: Bond, unit: float) -> bool:
     apart = abs(first.imag + second.imag) / 2
     overlap = min(a.length, max(first.real, second.real)) - max(0.0, min(first.real, second.real))
     return 0.03 * unit < apart < 0.36 * unit and overlap > 0.6 * min(a.length, b.length)
+
+
+def _two_bonds(i: int, j: int, lines: Sequence[Bond], unit: float) -> bool:
+    """Whether two lines side by side both go from atom to atom: others end at all four of their ends."""
+    apart = min(abs(p - q) for p, q in product(lines[i].ends, lines[j].ends)) > 0.1 * unit
+    rest = [e for k, line in enumerate(lines) if k not in (i, j) for e in line.ends]
+    return apart and all(any(abs(e - r) < 0.05 * unit for r in rest) for e in (*lines[i].ends, *lines[j].ends))
 
 
 def _axis(members: Sequence[Bond], rest: Sequence[complex], unit: float) -> Bond:

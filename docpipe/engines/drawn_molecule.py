@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from docpipe.engines.atom_labels import Atom, Label, atom_of
-from docpipe.engines.bond_strokes import DASHED, HASH, SINGLE, WEDGE, Bond, Strokes
+from docpipe.engines.bond_strokes import BOLD, DASHED, HASH, SINGLE, WEDGE, Bond, Strokes
 from docpipe.notation.groups import GROUPS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ MEET = 0.2
 REACH = 0.45
 """A bond points at a label up to so far (in bonds) beyond its end."""
 
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*){2,}[+-]?")
 
 _NEVER_BARE = ("S", "P", "B", "Si", "F", "Cl", "Br", "I", "Se")
 """Elements that nobody leaves hydrogens out at. At N and O some do, or the crop cut them off."""
@@ -47,22 +49,46 @@ def molecule_of(strokes: Strokes, labels: Sequence[Label]) -> Mol:
     """The molecule, with the hydrogens that are drawn; coordinates in bonds, y upwards. Raises NoMoleculeError."""
     refuse(strokes)
     nodes, ends = _nodes(strokes, labels)
-    free = [one.text for one in labels if not any(node.label is one for node in nodes)]
-    lost = [text for text in free if not text.isdigit() and atom_of(text) is not None]
-    if lost:
-        raise NoMoleculeError(f"has letters that no bond leads to: {lost[0]}")
+    free = [one for one in labels if not any(node.label is one for node in nodes)]
+    free = [one for one in free if not one.text.isdigit() or one.text == "0"]  # atoms may be numbered
+    saturated = [one for one in free if one.text == "H"]
+    for one in free:
+        if one not in saturated and (atom_of(one.text) is not None or _is_formula(one.text)):
+            raise NoMoleculeError(f"has letters that no bond leads to: {one.text}")
     atoms = [_atom(node) for node in nodes]
-    return _made(strokes, nodes, atoms, _from_centres(strokes, atoms, ends))
+    mol = _made(strokes, nodes, atoms, _from_centres(strokes, atoms, ends))
+    for one in saturated:
+        if not _in_saturated_ring(mol, complex(*one.box.center).conjugate() / strokes.unit):
+            raise NoMoleculeError("has letters that no bond leads to: H")
+    return mol
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a text tells of a compound, as C2H2O4 and SbF6- do, and the numbers of structures (5B) do not."""
+    return _FORMULA.fullmatch(text) is not None and re.search(r"\d|[+-]$", text) is not None
+
+
+def _in_saturated_ring(mol: Mol, place: complex) -> bool:
+    """Whether a place is the middle of a ring of single bonds: an H there says that it is one."""
+    at = mol.GetConformer().GetPositions()
+    rings = zip(mol.GetRingInfo().AtomRings(), mol.GetRingInfo().BondRings(), strict=True)
+    for atoms, bonds in rings:
+        x, y, _ = at[list(atoms)].mean(axis=0)
+        if abs(complex(x, y) - place) < 0.3:
+            return all(mol.GetBondWithIdx(k).GetBondTypeAsDouble() == 1.0 for k in bonds)
+    return False
 
 
 def _from_centres(strokes: Strokes, atoms: Sequence[Atom], ends: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ends of bonds with dashed ones turned so that they begin where a centre of chirality can be."""
+    """The ends of bonds with dashed ones turned so that they begin where a centre of chirality can be; where both ends
+    can, `_sane` tells.
+    """
     turned = []
     for bond, (start, end) in zip(strokes.bonds, ends, strict=True):
-        if bond.kind == DASHED:
+        if bond.kind in (DASHED, BOLD):
             centres = [_may_be_centre(at, strokes, atoms, ends) for at in (start, end)]
-            if centres[0] == centres[1]:
-                raise NoMoleculeError("has a dashed bond that does not say where it begins")
+            if not any(centres):
+                raise NoMoleculeError("has a dashed or bold bond that does not say where it begins")
             turned.append((start, end) if centres[0] else (end, start))
         else:
             turned.append((start, end))
@@ -71,8 +97,10 @@ def _from_centres(strokes: Strokes, atoms: Sequence[Atom], ends: Sequence[tuple[
 
 def _may_be_centre(at: int, strokes: Strokes, atoms: Sequence[Atom], ends: Sequence[tuple[int, int]]) -> bool:
     """Whether an atom has three or four neighbours by single bonds alone."""
-    orders = [bond.order for bond, pair in zip(strokes.bonds, ends, strict=True) if at in pair and pair[0] != pair[1]]
-    return len(orders) >= 3 and set(orders) == {1} and atoms[at].symbol in ("C", "S", "P", "N", "Si")
+    met = [(bond, pair) for bond, pair in zip(strokes.bonds, ends, strict=True) if at in pair and pair[0] != pair[1]]
+    others = {sum(pair) - at for _, pair in met}
+    single = len(others) == len(met) and all(bond.order == 1 for bond, _ in met)
+    return len(met) >= 3 and single and atoms[at].symbol in ("C", "S", "P", "N", "Si")
 
 
 def _nodes(strokes: Strokes, labels: Sequence[Label]) -> tuple[list[_Node], list[tuple[int, int]]]:
@@ -184,17 +212,22 @@ def _made(strokes: Strokes, nodes: Sequence[_Node], atoms: Sequence[Atom], ends:
         mol.AddAtom(made)
     kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
     directions = {WEDGE: Chem.BondDir.BEGINWEDGE, HASH: Chem.BondDir.BEGINDASH, DASHED: Chem.BondDir.BEGINDASH}
+    directions[BOLD] = Chem.BondDir.BEGINWEDGE
+    doubtful: list[tuple[int, int, Any]] = []
     for bond, (start, end) in zip(strokes.bonds, ends, strict=True):
         if start == end:  # a crumb of a crossing
             continue
         beside = mol.GetBondBetweenAtoms(start, end)
-        if beside is not None and bond.length < 0.5 * strokes.unit:
+        written = nodes[start].label is not None and nodes[end].label is not None  # little room between letters
+        if beside is not None and bond.length < 0.5 * strokes.unit and not written:
             raise NoMoleculeError("has rungs that are no hash")
         if beside is not None:  # two lines from one place, that part on their way to a wide letter
             beside.SetBondType(kinds[min(3, int(beside.GetBondTypeAsDouble()) + bond.order)])
             continue
         mol.AddBond(start, end, kinds[bond.order])
-        if bond.kind != SINGLE:
+        if bond.kind in (DASHED, BOLD) and all(_may_be_centre(at, strokes, atoms, ends) for at in (start, end)):
+            doubtful.append((start, end, directions[bond.kind]))
+        elif bond.kind != SINGLE:
             mol.GetBondBetweenAtoms(start, end).SetBondDir(directions[bond.kind])
     _circled(mol, nodes, strokes)
     places = [node.place / strokes.unit for node in nodes]
@@ -206,7 +239,7 @@ def _made(strokes: Strokes, nodes: Sequence[_Node], atoms: Sequence[Atom], ends:
         conformer.SetAtomPosition(number, Point3D(place.real, -place.imag, 0.0))
     mol.AddConformer(conformer, assignId=True)
     with rdBase.BlockLogs():
-        return _sane(mol, atoms)
+        return _sane(mol, atoms, doubtful)
 
 
 def _circled(mol: RWMol, nodes: Sequence[_Node], strokes: Strokes) -> None:
@@ -248,14 +281,23 @@ def _written_out(mol: RWMol, number: int, group: int, place: complex) -> list[co
     return [place + 0.05 * k for k in range(1, mol.GetNumAtoms() - first)]
 
 
-def _sane(mol: RWMol, atoms: Sequence[Atom]) -> Mol:
-    """Checked by RDKit, with the configurations that wedges and double bonds show. Raises NoMoleculeError."""
+def _small_rings(mol: Mol) -> list[list[int]]:
+    """The bonds of rings of up to seven atoms."""
+    return [list(ring) for ring in mol.GetRingInfo().BondRings() if len(ring) < 8]
+
+
+def _sane(mol: RWMol, atoms: Sequence[Atom], doubtful: Sequence[tuple[int, int, Any]] = ()) -> Mol:
+    """Checked by RDKit, with the configurations that wedges and double bonds show. doubtful: dashed bonds that begin at
+    either end, at the one that is a centre of chirality. Raises NoMoleculeError.
+    """
     from rdkit import Chem
 
     try:
         Chem.SanitizeMol(mol)
     except (ValueError, RuntimeError) as error:
         raise NoMoleculeError(f"makes no molecule: {str(error).splitlines()[0]}") from error
+    if any(mol.GetBondWithIdx(k).GetBondType() == Chem.BondType.TRIPLE for ring in _small_rings(mol) for k in ring):
+        raise NoMoleculeError("has a triple bond in a ring")  # another ring's line beside it
     for number, atom in enumerate(atoms):
         found = mol.GetAtomWithIdx(number)
         hydrogens = found.GetTotalNumHs()
@@ -265,6 +307,15 @@ def _sane(mol: RWMol, atoms: Sequence[Atom]) -> Mol:
             raise NoMoleculeError(f"has open valences at {atom.symbol}")  # a sign that was not seen, mostly
         if found.GetNumRadicalElectrons():
             raise NoMoleculeError(f"has open valences at {found.GetSymbol()}")
+    possible = Chem.FindPotentialStereo(Chem.Mol(mol), cleanIt=True) if doubtful else ()
+    chiral = {int(one.centeredOn) for one in possible if one.type == Chem.StereoType.Atom_Tetrahedral}
+    for start, end, direction in doubtful:
+        centre = [at for at in (start, end) if at in chiral]
+        if len(centre) != 1:
+            raise NoMoleculeError("has a dashed or bold bond that does not say where it begins")
+        mol.RemoveBond(start, end)
+        mol.AddBond(centre[0], start + end - centre[0], Chem.BondType.SINGLE)
+        mol.GetBondBetweenAtoms(start, end).SetBondDir(direction)
     Chem.AssignChiralTypesFromBondDirs(mol)
     for bond in mol.GetBonds():  # a wedge beside a double bond would hide which side its end lies on
         bond.SetBondDir(Chem.BondDir.NONE)

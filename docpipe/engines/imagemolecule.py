@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from docpipe.box import Box
 from docpipe.document import MoleculeContent, Origin
-from docpipe.engines.atom_labels import Label, put_together
+from docpipe.engines.atom_labels import Label, atom_of, put_together
 from docpipe.engines.base import Answer, Request, one_by_one
 from docpipe.engines.bond_strokes import Strokes
 from docpipe.engines.drawn_molecule import NoMoleculeError, molecule_of, refuse
-from docpipe.engines.inked_strokes import UNIT, strokes_in
+from docpipe.engines.inked_strokes import UNIT, longer_unit, strokes_in
 from docpipe.engines.letters import read_label
 from docpipe.engines.redraw import Likeness, likeness
 from docpipe.models.drawings import bond_length, levels
@@ -88,8 +89,6 @@ def _alike(seen: Likeness) -> bool:
 
 def read_drawing(image: Image.Image, threads: int = 1) -> Reading:
     """The molecule of an upright crop. Raises NoMoleculeError."""
-    from rdkit import Chem
-
     grey = np.pad(levels(np.asarray(image.convert("L"))), MARGIN, constant_values=255)
     bond = bond_length(grey)
     if bond is None:
@@ -97,13 +96,40 @@ def read_drawing(image: Image.Image, threads: int = 1) -> Reading:
     scale = min(UNIT / bond, _LARGEST / max(grey.shape))
     size = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
     scaled = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX)
-    strokes = strokes_in(np.asarray(scaled) < (140 if scale > 0.7 else 185), bond * scale)  # thin lines grow pale
+    ink = np.asarray(scaled) < (140 if scale > 0.7 else 185)  # thin lines grow pale
+    strokes = strokes_in(ink, bond * scale)
+    try:
+        return _read(image, scaled, scale, strokes, threads)
+    except NoMoleculeError:
+        longer = longer_unit(strokes)
+        if longer is None:
+            raise
+        return _read(image, scaled, scale, strokes_in(ink, longer, exact=True), threads)
+
+
+def _read(image: Image.Image, scaled: Image.Image, scale: float, strokes: Strokes, threads: int) -> Reading:
+    """The molecule that the strokes of a crop make. scaled: the crop with a margin, `scale` times as large."""
+    from rdkit import Chem
+
     refuse(strokes)
-    mol = molecule_of(strokes, labels_in(scaled, strokes, threads))
+    labels = labels_in(scaled, strokes, threads)
+    mol = molecule_of(strokes, labels)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise NoMoleculeError("has several structures")
-    seen = likeness(mol, image, strokes.unit / scale, 1.0) or Likeness(0.0, 0.0, 3.0, 3.0)
+    unread = [label.box for label in labels if atom_of(label.text) is None]
+    read = [box for box in strokes.letters if not any(_holds(other, box.center) for other in unread)]
+    written = [_in_crop(box, scale) for box in read]
+    seen = likeness(mol, image, strokes.unit / scale, 1.0, written) or Likeness(0.0, 0.0, 3.0, 3.0)
     return Reading(mol, Chem.MolToSmiles(Chem.RemoveHs(mol)), seen)
+
+
+def _holds(box: Box, point: tuple[float, float]) -> bool:
+    return box.x0 <= point[0] <= box.x1 and box.y0 <= point[1] <= box.y1
+
+
+def _in_crop(box: Box, scale: float) -> Box:
+    """A box of the picture with its margin, which is `scale` times the crop, in the crop."""
+    return Box(*(side / scale - MARGIN for side in (box.x0, box.y0, box.x1, box.y1)))
 
 
 def labels_in(image: Image.Image, strokes: Strokes, threads: int = 1) -> list[Label]:

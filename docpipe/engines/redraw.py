@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from docpipe.box import Box
 from docpipe.models.drawings import levels
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ WINDOW = 13
 """Pixels of the window in which the worst spot is looked for: about a letter."""
 
 _INK = 190
+_BESIDE = 0.45 * BOND
+"""Pixels beside a label where RDKit may put letters that the crop has elsewhere, or hydrogens that it leaves out."""
 _STRETCH = (-0.05, -0.03, -0.015, 0.0, 0.015, 0.03, 0.05)
 _LARGEST = 1600
 
@@ -88,39 +92,47 @@ def redraw(mol: Mol, unit: float = 1.5, *, methyls: bool = False) -> np.ndarray:
         wanted *= span / found
     drawer.FinishDrawing()
     grey = np.asarray(Image.open(io.BytesIO(drawer.GetDrawingText())).convert("L"))
-    return _trimmed(grey < _INK)
+    ink = grey < _INK
+    return ink[_extent(ink)] if ink.any() else ink
 
 
-def likeness(mol: Mol, crop: Image.Image, bond: float, unit: float = 1.5) -> Likeness | None:
+def likeness(
+    mol: Mol, crop: Image.Image, bond: float, unit: float = 1.5, labels: Sequence[Box] = ()
+) -> Likeness | None:
     """How far a molecule with 2D coordinates, as read from the crop, looks like it. None when it cannot be drawn.
 
     mol: no explicit hydrogens but those that are drawn; y upwards as in a molblock. bond: pixels of a bond in the
-    crop; unit: the same in the molecule's coordinates.
+    crop; unit: the same in the molecule's coordinates. labels: boxes in the crop whose letters were read: their ink is
+    explained, and what is drawn there is not looked for, since a group may be written in many ways.
     """
     from rdkit import rdBase
     from rdkit.Chem.Draw import rdMolDraw2D
 
-    seen = _ink(crop, bond)
-    if seen is None:
+    found = _ink(crop, bond, labels)
+    if found is None:
         return None
+    seen, written = found
     try:
         with rdBase.BlockLogs():
             shown = rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False, wedgeBonds=True, forceCoords=False)
             drawings = [redraw(shown, unit, methyls=methyls) for methyls in (False, True)]
     except (RuntimeError, ValueError):
         return None
-    made = [_compared(seen, drawn) for drawn in drawings if drawn.any()]
+    made = [_compared(seen, written, drawn) for drawn in drawings if drawn.any()]
     return max(made, key=lambda one: one.explained + one.confirmed, default=None)
 
 
-def _compared(seen: np.ndarray, drawn: np.ndarray) -> Likeness:
-    """The crop's ink and the redrawn one, laid upon each other where and in the size that they fit best."""
+def _compared(seen: np.ndarray, written: np.ndarray, drawn: np.ndarray) -> Likeness:
+    """The crop's ink and the redrawn one, laid upon each other where and in the size that they fit best. written: True
+    where labels are.
+    """
     import cv2
 
     reach = round(BOND)
     best, chosen, corner = -1.0, drawn, (0, 0)
     widest = [round(length * (1 + _STRETCH[-1])) for length in drawn.shape]
-    seen = np.pad(seen, [(reach + max(0, d - s),) * 2 for s, d in zip(seen.shape, widest, strict=True)])
+    room = [(reach + max(0, d - s),) * 2 for s, d in zip(seen.shape, widest, strict=True)]
+    seen, written = np.pad(seen, room), np.pad(written, room)
     field = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 1.5)
     for stretch in _STRETCH:
         size = [max(1, round(length * (1 + stretch))) for length in reversed(drawn.shape)]
@@ -131,7 +143,10 @@ def _compared(seen: np.ndarray, drawn: np.ndarray) -> Likeness:
             best, chosen, corner = likely, turned > 0.4, (place[0], place[1])
     placed = np.zeros_like(seen)
     placed[corner[1] : corner[1] + chosen.shape[0], corner[0] : corner[0] + chosen.shape[1]] = chosen
-    strange, absent = seen & (_distance(placed) > NEAR), placed & (_distance(seen) > NEAR)
+    strange = seen & (_distance(placed) > NEAR) & ~written
+    absent = placed & (_distance(seen) > NEAR)
+    if written.any():
+        absent &= _distance(written) > _BESIDE
     # Both inks as lengths: the crop's strokes may be of any width.
     stroke = max(1.0, float(seen.sum()) / max(1.0, float(placed.sum())))
     return Likeness(
@@ -142,8 +157,8 @@ def _compared(seen: np.ndarray, drawn: np.ndarray) -> Likeness:
     )
 
 
-def _ink(crop: Image.Image, bond: float) -> np.ndarray | None:
-    """The crop's ink at `BOND` pixels a bond; None where there is none."""
+def _ink(crop: Image.Image, bond: float, labels: Sequence[Box]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The crop's ink at `BOND` pixels a bond, and where labels are; None where there is no ink."""
     import cv2
 
     grey = levels(np.asarray(crop.convert("L")))
@@ -153,12 +168,21 @@ def _ink(crop: Image.Image, bond: float) -> np.ndarray | None:
         return None
     share = cv2.resize((grey < _INK).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     ink = share > (0.16 if scale < 1 else 0.5)
-    return _trimmed(ink) if ink.any() else None
+    if not ink.any():
+        return None
+    written = np.zeros_like(ink)
+    for box in labels:
+        around = box.grown(0.06 * bond)
+        x0, y0, x1, y1 = (max(0, round(side * scale)) for side in (around.x0, around.y0, around.x1, around.y1))
+        written[y0:y1, x0:x1] = True
+    inside = _extent(ink)
+    return ink[inside], written[inside]
 
 
-def _trimmed(ink: np.ndarray) -> np.ndarray:
+def _extent(ink: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all ink, of which there is some."""
     rows, columns = np.nonzero(ink)
-    return ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] if len(rows) else ink
+    return slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
 
 
 def _distance(ink: np.ndarray) -> np.ndarray:

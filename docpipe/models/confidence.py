@@ -10,25 +10,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from docpipe.errors import DocpipeError
 
-Measure = Literal["mean", "minimum", "joint"]
+Measure = Literal["mean", "minimum", "joint", "opening"]
+
+OPENING = 4
+"""Tokens of the measure of that name: as many as say where a thing is."""
 
 
 def measured(logprobs: Sequence[float], measure: Measure = "mean") -> float:
     """One number (0..1) for a sequence of natural log-probabilities; 0 for an empty one.
 
     mean: the geometric mean of the tokens' probabilities. minimum: the least sure token. joint: their product, the
-    probability of the whole answer.
+    probability of the whole answer. opening: that of its first four tokens, which of a mask are its box: the codes
+    after it are many, and nearly alike.
     """
     if not logprobs:
         return 0.0
     if measure == "minimum":
         return math.exp(min(logprobs))
-    total = math.fsum(logprobs)
-    return math.exp(total if measure == "joint" else total / len(logprobs))
+    if measure == "mean":
+        return math.exp(math.fsum(logprobs) / len(logprobs))
+    return math.exp(math.fsum(logprobs[:OPENING] if measure == "opening" else logprobs))
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Calibration:
         rising = all(a <= b for axis in (x, y) for a, b in pairwise(axis))
         if not x or len(x) != len(y) or not rising or not all(0 <= v <= 1 for v in x + y):
             raise DocpipeError("DP302", subject, "its confidence map must rise from 0..1 to 0..1")
-        if (measure := value.get("measure", "mean")) not in ("mean", "minimum", "joint"):
+        if (measure := value.get("measure", "mean")) not in get_args(Measure):
             raise DocpipeError("DP302", subject, f"no such measure of confidence: {measure}")
         return cls(x, y, measure)
 

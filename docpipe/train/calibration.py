@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from docpipe.metrics.calibration import ece
 from docpipe.models.confidence import Calibration, Measure, measured
 
-MEASURES: tuple[Measure, ...] = ("mean", "minimum", "joint")
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 COARSE = 1e-3
 """A measure that is below this for three answers in four is not used."""

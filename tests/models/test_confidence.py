@@ -15,6 +15,7 @@ HALF, TENTH = math.log(0.5), math.log(0.1)
 def test_measures_of_a_sequence() -> None:
     assert measured([HALF, HALF, HALF]) == pytest.approx(0.5)
     assert measured([HALF, TENTH], "joint") == pytest.approx(0.05)
+    assert measured([HALF, HALF, HALF, HALF, TENTH], "opening") == pytest.approx(0.0625)  # a box, then the mask's codes
     assert measured([HALF, TENTH], "mean") == pytest.approx(math.sqrt(0.05))
     assert measured([HALF, TENTH], "minimum") == pytest.approx(0.1)
     assert measured([]) == 0.0

@@ -109,10 +109,15 @@ def test_what_a_caption_says_is_there(pair: tuple[Path, str, str, tuple[int, int
 
 def test_statements_are_judged(scene: Path) -> None:
     can("spatial")
+    circle, square = "red circle", "blue square"  # the longest way to name a thing
     for side, answer in (("left of", "True"), ("right of", "False")):
-        found = docpipe.ask(scene, f"answer en the circle is {side} the square true or false?")
-        assert isinstance(found[0].reading.content, AnswerContent)
+        found = docpipe.ask(scene, f"answer en the {circle} is {side} the {square} true or false?")
+        content = found[0].reading.content
+        assert isinstance(content, AnswerContent)
         assert found.text == answer
+        assert found[0].reading.verdict.status == "valid"
+        assert content.probability is not None
+        assert (content.probability > 0.5) == (answer == "True")
 
 
 def test_a_word_of_another_world_is_refused_and_others_are_named(scene: Path) -> None:

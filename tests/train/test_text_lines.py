@@ -132,3 +132,39 @@ def test_folding_is_that_of_the_engine() -> None:
     square = fold_columns(strip, 128, PATCH)
     row, column = np.argwhere(square[..., 0] == 0)[0]
     assert made.folded(300.5, 20.5) == (column + 0.5, row + 0.5)
+
+
+def test_faces_of_symbols_and_of_small_capitals_write_no_latin(tmp_path: Path) -> None:
+    ours = Path(fonts_of_matplotlib()) / "DejaVuSans.ttf"
+    from fontTools.ttLib import TTFont
+
+    shouting = TTFont(ours)
+    names = shouting.getBestCmap()
+    for table in shouting["cmap"].tables:
+        if table.isUnicode():
+            table.cmap.update({ord(c): names[ord(c.upper())] for c in "abcdefghijklmnopqrstuvwxyz"})
+    shouting.save(tmp_path / "caps.ttf")
+    signs = TTFont(ours)
+    for record in signs["name"].names:
+        if record.nameID in (1, 16):
+            record.string = "Some Symbols"
+    signs.save(tmp_path / "signs.ttf")
+    assert writes(str(ours), "latin")
+    assert not writes(str(tmp_path / "caps.ttf"), "latin")
+    assert not writes(str(tmp_path / "signs.ttf"), "latin")
+
+
+def test_crowded_lines_have_ink_of_others_at_their_edges_alone() -> None:
+    alone = [TextLines(noise=0.0, pairs=0.0).sample(3, i) for i in range(40)]
+    crowded = [TextLines(noise=0.0, pairs=0.0, crowded=1.0).sample(3, i) for i in range(40)]
+    more = 0
+    for a, b in zip(alone, crowded, strict=True):
+        assert a.truth == b.truth
+        changed = (a.pixels != b.pixels).mean()
+        more += 0 < changed < 0.2
+    assert more > 20
+
+
+def test_a_share_of_the_lines_is_in_capitals() -> None:
+    said = [s.truth for s in islice(TextLines(pairs=0.0, capitals=1.0).stream(4), 30)]
+    assert all(text == text.upper() or "µ" in text for text in said)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -33,7 +34,9 @@ MOST = 28
 
 
 class TextLines:
-    """Lines of at most `longest` letters, a share `pairs` of them two short ones.
+    """Lines of at most `longest` letters.
+
+    Shares of them: pairs, two short lines; crowded, ink of the lines above and below at the edges; capitals, in these.
 
     side, patch: of the folded square, of 2 * patch pixels height before. fonts: a folder, else DOCPIPE_FONTS, else
     Pillow's own face. noise: 0 clean to 1 as worn as scans.
@@ -52,10 +55,13 @@ class TextLines:
         patch: int = 16,
         longest: int = MOST,
         pairs: float = 0.2,
+        crowded: float = 0.0,
+        capitals: float = 0.0,
         noise: float = 0.6,
         fonts: str | None = None,
     ) -> None:
-        self.side, self.patch, self.longest, self.pairs, self.noise = side, patch, longest, pairs, noise
+        self.side, self.patch, self.longest, self.noise = side, patch, longest, noise
+        self.pairs, self.crowded, self.capitals = pairs, crowded, capitals
         self.faces = faces_in(fonts)
 
     def stream(self, seed: int, start: int = 0) -> Iterator[Sample]:
@@ -71,11 +77,35 @@ class TextLines:
         count = 2 if rng.random() < self.pairs else 1
         lines = [self.line(rng, self.longest // count) for _ in range(count)]
         size = round(rng.uniform(14, 30))
-        made = set_lines(
-            lines, chosen, size, rng, noise=self.noise, turn=rng.gauss(0, 0.4) if rng.random() < 0.3 else 0.0,
-            margin=(0.02, 0.25),
-        )  # fmt: skip
+        turn = rng.gauss(0, 0.4) if rng.random() < 0.3 else 0.0
+        made = self._set(lines, chosen, size, rng, noise=self.noise, turn=turn)
+        if count == 1 and rng.random() < self.crowded:
+            made = self._between_others(made, rng)
         return self.sample_of(made)
+
+    @staticmethod
+    def _set(lines: list[str], face: str, size: int, rng: random.Random, *, noise: float, turn: float = 0.0) -> Text:
+        return set_lines(lines, face, size, rng, noise=noise, turn=turn, margin=(0.02, 0.25))
+
+    def _between_others(self, made: Text, rng: random.Random) -> Text:
+        """The line with ink of those above and below it at its edges, as in cuts of pages where lines are close."""
+        pixels = made.pixels.copy()
+        high, wide = pixels.shape
+        dark = 128 if np.median(pixels) > 128 else None  # white on black stays alone
+        for top in (True, False):
+            if dark is None or rng.random() < 0.3:
+                continue
+            other = self._set([self.line(rng)], made.face, max(8, round(0.75 * high)), rng, noise=0.0).pixels
+            rows = np.flatnonzero(other.min(axis=1) < dark)
+            if not len(rows):
+                continue
+            deep = rng.randint(1, max(1, round(0.14 * high)))
+            first = rows[-1] + 1 - deep if top else rows[0]
+            piece = other[max(0, first) : first + deep, :wide]
+            at = 0 if top else high - len(piece)
+            there = pixels[at : at + len(piece), : piece.shape[1]]
+            np.minimum(there, piece, out=there)
+        return replace(made, pixels=pixels)
 
     def line(self, rng: random.Random, longest: int = 0) -> str:
         """What one line says: `longest` letters at most, by default as many as the domain's lines have."""
@@ -87,6 +117,8 @@ class TextLines:
                 words = said.split(" ")
                 first = rng.randrange(len(words))
                 said = " ".join(words[first:])[:longest]
+            if rng.random() < self.capitals and "ß" not in said:
+                said = "".join(c if c.upper() not in _KNOWN else c.upper() for c in said)
             if said := said.strip():
                 return said
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import ImageFont
+from PIL import Image, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 BUILT_IN = ""
@@ -104,15 +104,33 @@ def type_of(path: str, size: int) -> Type:
 def writes(path: str, script: str) -> bool:
     """Whether a face has letters of a script: each of a few telltale letters looks like itself alone.
 
-    A face of ornaments, whose full stop is no smaller than its W, has none.
+    A face of ornaments, whose full stop is no smaller than its W, has none; nor have faces of symbols, which print
+    Greek for Latin, and of small capitals, where nobody can tell an a from an A.
     """
     font = face(path, 16)
+    if "symbol" in str(font.getname()[0]).lower() or _is_small_caps(path):
+        return False
     stop, capital = font.getbbox("."), font.getbbox("W")
     if stop[3] - stop[1] > 0.5 * (capital[3] - capital[1]):
         return False
     missing = bytes(font.getmask("\U0010fffe"))
     drawn = [bytes(font.getmask(letter)) for letter in _TELLTALE[script]]
     return all(any(d) and d != missing for d in drawn) and len(set(drawn)) == len(drawn)
+
+
+def _is_small_caps(path: str) -> bool:
+    """Whether small letters are capitals, made smaller."""
+    font, alike = face(path, 64), []
+    for small, capital in zip("aegr", "AEGR", strict=True):
+        shapes = []
+        for letter in (small, capital):
+            mask = font.getmask(letter, mode="L")
+            if not all(mask.size):
+                return False
+            image = Image.frombytes("L", mask.size, bytes(mask)).resize((32, 32), Image.Resampling.BOX)
+            shapes.append(np.asarray(image) > 127)
+        alike.append((shapes[0] & shapes[1]).sum() / max(1, (shapes[0] | shapes[1]).sum()))
+    return float(np.median(alike)) > 0.7
 
 
 def family(paths: tuple[str, ...], path: str) -> dict[str, str]:

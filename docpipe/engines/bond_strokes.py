@@ -82,8 +82,9 @@ class _Taper:
 
 def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
     """What the paths whose middle lies in a box are."""
-    inside = [d for d in drawings if _holds(box, d.box.center) and not _is_paper(d)]
-    lines = [line for d in inside if d.fill is None for line in _stroked(d)]
+    inside = [_unfilled(d) for d in drawings if _holds(box, d.box.center) and not _is_paper(d)]
+    outlined = [d for d in inside if d.fill is None and d.curves and d.curves + len(d.segments) > 5]
+    lines = [line for d in inside if d.fill is None and d not in outlined for line in _stroked(d)]
     if max(len(lines), len(inside)) > MOST:
         return Strokes(strange=len(inside))
     lines = _joined(lines, 0.0)
@@ -102,7 +103,10 @@ def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
             found.letters.append(d.box)
         else:
             found.strange += 1
-    for curve in _curved([d for d in inside if d.fill is None and d.curves], 0.1 * unit):
+    contours = [d for d in outlined if max(d.box.width, d.box.height) < _LETTER * unit]
+    found.letters += [d.box for d in contours]
+    lines += [line for d in outlined if d not in contours for line in _stroked(d)]
+    for curve in _curved([d for d in inside if d.fill is None and d.curves and d not in contours], 0.1 * unit):
         if abs(curve.width - curve.height) < 0.15 * curve.width and 0.5 * unit < curve.width < 2.6 * unit:
             found.circles.append((complex(*curve.center), curve.width / 2))
         else:
@@ -136,6 +140,12 @@ def _is_paper(d: Drawing) -> bool:
     """White ink alone: a background, or the halo of a label."""
     inks = [ink for ink in (d.fill, d.stroke) if ink is not None]
     return all(min(ink, default=1.0) > 0.97 for ink in inks)
+
+
+def _unfilled(d: Drawing) -> Drawing:
+    """A single line without the fill that it has no room for."""
+    alone = len(d.segments) == 1 and not d.curves and not d.rectangles and d.stroke is not None
+    return replace(d, fill=None) if alone else d
 
 
 def _curved(drawings: Sequence[Drawing], near: float) -> list[Box]:

@@ -73,7 +73,8 @@ def labels_of(sheet: Sheet, box: Box, strokes: Strokes, threads: int = 1) -> lis
         for word in line.words
         if word.visible and box.x0 <= word.box.center[0] <= box.x1 and box.y0 <= word.box.center[1] <= box.y1
     ]
-    outlined = put_together(Label("", letter, max(letter.height, 0.3 * strokes.unit)) for letter in strokes.letters)
+    contours = [b for b in strokes.letters if not any(_meet(b, w.box) for w in words)]  # of a word they are its edge
+    outlined = put_together(Label("", b, max(b.height, 0.3 * strokes.unit)) for b in contours)
     words.sort(key=lambda word: -len(word.text))
     words = [w for k, w in enumerate(words) if not any(_same(w, other) for other in words[:k])]
     return put_together([*words, *(read_label(label, _picture(sheet, label), threads) for label in outlined)])

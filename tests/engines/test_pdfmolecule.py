@@ -99,6 +99,26 @@ def test_drawings_by_indigo_with_circles_and_wedges(coloured: bool, tmp_path: Pa
     assert smiles(answer(path)) == Chem.CanonSmiles(drawn)
 
 
+def test_lines_that_are_filled_and_letters_with_an_edge_of_their_own_colour(tmp_path: Path) -> None:
+    """As SVG of Open Babel comes out of converters: a line has a fill, and a contour is drawn around each letter."""
+    with pymupdf.open() as made:
+        page = made.new_page(width=120, height=90)
+        shape = page.new_shape()
+        for a, b in (((30, 20), (40, 37)), ((40, 35.5), (66, 35.5)), ((40, 38.5), (66, 38.5)), ((66, 37), (76, 54))):
+            shape.draw_line(a, b)
+            shape.finish(color=(0, 0, 0), fill=(0, 0, 0), width=0.6, closePath=False)
+        shape.commit()
+        for x, y in ((17, 17), (74, 66)):
+            page.insert_text((x, y), "Cl", fontsize=11)
+            contour = page.new_shape()
+            for k in range(6):
+                contour.draw_bezier((x + k, y), (x + k, y - 8), (x + k + 1, y - 8), (x + k + 1, y))
+            contour.finish(color=(0, 0.9, 0), width=0.6, closePath=False)
+            contour.commit()
+        made.save(tmp_path / "drawn.pdf")
+    assert smiles(answer(tmp_path / "drawn.pdf")) == Chem.CanonSmiles("Cl/C=C/Cl")
+
+
 def test_words_in_the_text_layer_are_labels(tmp_path: Path) -> None:
     with pymupdf.open() as made:
         page = made.new_page(width=120, height=80)

@@ -3,7 +3,7 @@
     DOCPIPE_FONTS=<folder> DOCPIPE_BENCH_DATA=<folder> python benchmarks/text_lines.py [CHECKPOINT] [--count 200]
 
 Held-out lines are drawn as nano's training data are, in the faces of DOCPIPE_FONTS; real ones are cut from scanned
-receipts and letters (docpipe.train.domains.scanned_lines: where OCR finds a line that is like no other of the page, so
+filings and papers (docpipe.train.domains.scanned_lines: where OCR finds a line that is like no other of the page, so
 they flatter every reader, and most of all the OCR that found them). Of nano, "always" leaves its threshold of
 abstention out. CER: all edits over all letters, white space collapsed; an abstention counts as an empty answer.
 """

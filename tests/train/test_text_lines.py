@@ -94,7 +94,7 @@ def test_what_calibrates_holds_lines_longer_than_those_learnt(monkeypatch: pytes
 def test_real_lines_are_cut_where_ocr_finds_what_the_truth_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "ocr" / "sroie"
+    folder = tmp_path / "ocr" / "scribe"
     folder.mkdir(parents=True)
     page, said = Image.new("L", (700, 420), 255), ("Invoice number 8213", "Paid in cash", "Total 14.50")
     for row, text in enumerate(said):

@@ -38,14 +38,16 @@ def lines_of(page: Path, low: int, high: int) -> Iterator[tuple[Image.Image, str
     """The lines of one page, in the order of its truth (the .txt file beside it)."""
     image = Image.open(page).convert("RGB")
     read = [row[0] for row in read_rows(image) if len(row) == 1]
-    for line in page.with_suffix(".txt").read_text(encoding="utf-8").splitlines():
-        truth = " ".join(line.split())
+    said = [" ".join(line.split()) for line in page.with_suffix(".txt").read_text(encoding="utf-8").splitlines()]
+    for truth in said:
         if not low <= len(truth) <= high:
             continue
         ranked = sorted(read, key=lambda r: -SequenceMatcher(None, truth, r.text, autojunk=False).ratio())[:2]
         if not ranked or cer(ranked[0].text, truth) > ALIKE:
             continue
         if len(ranked) > 1 and cer(ranked[1].text, truth) < UNLIKE:
+            continue
+        if ranked[0].text != truth and ranked[0].text in said:  # another line of the page, which is nearly this one
             continue
         box = ranked[0].box.grown(MARGIN * ranked[0].box.height)
         left, top = int(max(0.0, box.x0)), int(max(0.0, box.y0))

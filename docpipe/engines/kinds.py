@@ -96,6 +96,8 @@ def kind_of(block: Block, previous: Block | None, following: Block | None, aroun
     text = block.text.strip()
     if _is_listing(block) and (len(block.fragments) > 2 or _is_listing(previous) or _is_listing(following)):
         return "code"
+    if text.isdigit() and _is_listing(previous) and _is_listing(following):  # the number of an empty line
+        return "code"
     if _is_footnote(block, around):
         return "footnote"
     if is_entry(block) or (_names_page(block) and any(is_entry(b) or _names_page(b) for b in (previous, following))):
@@ -124,8 +126,9 @@ def _is_listing(block: Block | None) -> bool:
     if block is None:
         return False
     numbered = [f for f in block.fragments if f.words[0].text.isdigit() and "superscript" not in f.words[0].style]
+    alone = sum(len(f.words) == 1 for f in numbered)
     typed = sum(all(is_monospace(word) and "://" not in word.text for word in f.words[1:]) for f in numbered)
-    return typed > 0.6 * len(block.fragments)
+    return typed > max(alone, 0.6 * len(block.fragments))
 
 
 def is_entry(block: Block | None) -> bool:

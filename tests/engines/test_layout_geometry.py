@@ -336,11 +336,21 @@ def test_a_box_with_round_corners_is_no_part_of_what_stands_in_it():
 def test_a_small_listing_with_numbered_lines_low_on_a_page_is_code_and_no_footnotes():
     def draw(page):
         y = prose(page, 50, 80, 480, 30) + 60
-        for line, text in enumerate(("begin {", "  first = 1;", "  second = 2;", "}", "next {", "  third = 3;")):
+        for line, text in enumerate(("begin {", "  first = 1;", "  second = 2;", "}", "", "next {", "  third = 3;")):
             page.insert_text((60, y + 10 * line), str(line + 1), fontsize=6)
             page.insert_text((72, y + 10 * line), text, fontsize=8, fontname="cour")
 
     assert kinds(layout(draw)) == ["paragraph", "code"]
+
+
+def test_numbers_by_themselves_are_no_listing():
+    def draw(page):
+        y = prose(page, 50, 80, 480, 6) + 60
+        for place in range(3):
+            page.insert_text((60 + 110 * place, y), str(place + 4), fontsize=10)
+        prose(page, 50, y + 60, 480, 6)
+
+    assert "code" not in kinds(layout(draw))
 
 
 def test_line_numbers_stay_out_of_the_text():

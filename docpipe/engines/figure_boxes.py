@@ -149,9 +149,11 @@ def _merged(seeds: list[Cluster], loose: Sequence[Cluster], texts: Sequence[Frag
     largest = max((c.box.area for c in seeds), default=0.0)
     left = [c for c in loose if c not in seeds and c.box.area < 0.3 * largest and _belongs(c, body)]
     short = [t for t in texts if t.letters <= ATOM_LETTERS and t.size <= 1.6 * body]
-    while more := [c for c in left if any(_near(c, seed, body) or _bonded(c, seed, short) for seed in seeds)]:
+    seeds += [c for c in left if any(_near(c, seed, body) for seed in seeds)]
+    while more := [
+        c for c in left if c not in seeds and any(_goes_on(c, s, body) or _bonded(c, s, short) for s in seeds)
+    ]:
         seeds += more
-        left = [c for c in left if c not in more]
     while len(joined := [reduce(_sum, group) for group in _linked(seeds, short)]) < len(seeds):
         seeds = joined
     return seeds
@@ -163,11 +165,15 @@ def _belongs(cluster: Cluster, body: float) -> bool:
 
 
 def _near(cluster: Cluster, seed: Cluster, body: float) -> bool:
-    """Whether a cluster lies about a figure: of mere short strokes, no farther from bonds than hashes are."""
-    if cluster.slanted + cluster.curved:
-        return seed.box.grown(body).intersection(cluster.box.grown(0.1)) > 0
-    hashed = not seed.images and (seed.slanted > 0 or max(seed.box.width, seed.box.height) < body)
-    return hashed and seed.box.grown(0.5 * body).intersection(cluster.box.grown(0.1)) > 0
+    """Whether something drawn lies about a figure."""
+    return cluster.slanted + cluster.curved > 0 and seed.box.grown(body).intersection(cluster.box.grown(0.1)) > 0
+
+
+def _goes_on(cluster: Cluster, seed: Cluster, body: float) -> bool:
+    """Whether straight strokes come right after others: a hashed bond after a ring, a bond after it."""
+    straight = not (cluster.curved or seed.curved or seed.images)
+    drawn = seed.slanted > 0 or max(seed.box.width, seed.box.height) < body
+    return straight and drawn and seed.box.grown(0.5 * body).intersection(cluster.box.grown(0.1)) > 0
 
 
 def _bonded(a: Cluster, b: Cluster, short: Sequence[Fragment]) -> bool:

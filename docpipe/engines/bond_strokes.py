@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 
 from docpipe.box import Box
+from docpipe.engines.tapers import Taper, polygons_of, taper_of
 from docpipe.page import Drawing
 
 MOST = 400
@@ -66,20 +67,6 @@ class Strokes:
     strange: int = 0
 
 
-@dataclass(frozen=True)
-class _Taper:
-    """A filled shape from end to end, with its width at each."""
-
-    start: complex
-    end: complex
-    narrow: float
-    broad: float
-
-    @property
-    def length(self) -> float:
-        return abs(self.end - self.start)
-
-
 def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
     """What the paths whose middle lies in a box are."""
     inside = [_unfilled(d) for d in drawings if _holds(box, d.box.center) and not _is_paper(d)]
@@ -88,13 +75,13 @@ def strokes_of(drawings: Iterable[Drawing], box: Box) -> Strokes:
     if max(len(lines), len(inside)) > MOST:
         return Strokes(strange=len(inside))
     lines = _joined(lines, 0.0)
-    shapes = [(d, [_taper(p) for p in _polygons(d)]) for d in inside if d.fill is not None]
+    shapes = [(d, [taper_of(p) for p in polygons_of(d)]) for d in inside if d.fill is not None]
     unit = unit_of([*lines, *(Bond(t.start, t.end) for d, ts in shapes for t in ts if t is not None and not d.curves)])
     found = Strokes(unit=unit)
     if not unit:
         found.strange = len(inside)
         return found
-    tapers: list[_Taper] = []
+    tapers: list[Taper] = []
     for d, ts in shapes:
         small = max(d.box.width, d.box.height) < _LETTER * unit
         if not d.curves and ts and all(t is not None and _is_bond(t, unit) for t in ts):
@@ -180,41 +167,7 @@ def _stroked(d: Drawing) -> Iterator[Bond]:
             yield Bond(complex(x0, y0), complex(x1, y1), ink=d.stroke)
 
 
-def _polygons(d: Drawing) -> Iterator[list[complex]]:
-    """The closed polygons of a filled path, rectangles among them."""
-    for r in d.rectangles:
-        yield [complex(r.x0, r.y0), complex(r.x1, r.y0), complex(r.x1, r.y1), complex(r.x0, r.y1)]
-    points: list[complex] = []
-    last = None
-    for x0, y0, x1, y1 in d.segments:
-        a, b = complex(x0, y0), complex(x1, y1)
-        if last is None or abs(a - last) > 1e-3:
-            if len(points) > 2:
-                yield points
-            points = [a]
-        points.append(b)
-        last = b
-    if len(points) > 2:
-        yield points
-
-
-def _taper(polygon: Sequence[complex]) -> _Taper | None:
-    """The polygon as a stroke with a width at either end; None where it is no stroke."""
-    points = list(dict.fromkeys(complex(round(p.real, 4), round(p.imag, 4)) for p in polygon))
-    if not 3 <= len(points) <= 6:
-        return None
-    a, b = max(combinations(points, 2), key=lambda pair: abs(pair[0] - pair[1]))
-    at = sorted(points, key=lambda p: ((p - a) * (b - a).conjugate()).real)
-    near = [p for p in at if abs(p - at[0]) <= abs(p - at[-1])]
-    far = [p for p in at if abs(p - at[0]) > abs(p - at[-1])]
-    ends = [(sum(some) / len(some), max((abs(p - q) for p in some for q in some), default=0.0)) for some in (near, far)]
-    (start, narrow), (end, broad) = sorted(ends, key=lambda e: e[1])
-    if abs(end - start) < 1.2 * broad:
-        return None
-    return _Taper(start, end, narrow, broad)
-
-
-def _is_bond(t: _Taper, unit: float) -> bool:
+def _is_bond(t: Taper, unit: float) -> bool:
     """Whether a filled stroke is a bond or a piece of one, and no letter (an l, a 1, an I)."""
     if t.length > 0.55 * unit:
         return t.broad < 0.45 * unit
@@ -278,7 +231,7 @@ def _joined(lines: list[Bond], unit: float) -> list[Bond]:
             return lines
 
 
-def _wedges(tapers: Sequence[_Taper], unit: float) -> list[Bond]:
+def _wedges(tapers: Sequence[Taper], unit: float) -> list[Bond]:
     """Filled wedges; those of two colours come in two pieces."""
     left, made = list(tapers), []
     while left:
